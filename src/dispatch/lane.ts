@@ -1,0 +1,59 @@
+import type { OpenTask } from './open-tasks.ts';
+
+const priorities = 10;
+
+/**
+ * The tasks that are ready for one queue. They wait here, not in the broker, until the window has room: so priority,
+ * cancellation and expiry are decided at the last moment, and a long backlog costs the broker nothing.
+ */
+export class Lane {
+  /** Attempts that were handed out and have no outcome yet, those being published included. */
+  outstanding = 0;
+  /** No publishing before this monotonic time: the queue refused or is away. */
+  pausedUntilMs = 0;
+  readonly #ready = Array.from({ length: priorities }, () => new Fifo<OpenTask>());
+
+  get waiting(): number {
+    return this.#ready.reduce((sum, fifo) => sum + fifo.length, 0);
+  }
+
+  offer(task: OpenTask): void {
+    if (task.waiting) return;
+    task.waiting = true;
+    this.#ready[task.state.accepted?.priority ?? 0]?.push(task);
+  }
+
+  /** The next task: highest priority first, then the order in which they became ready. */
+  take(): OpenTask | undefined {
+    for (let priority = priorities - 1; priority >= 0; priority--) {
+      const task = this.#ready[priority]?.shift();
+      if (!task) continue;
+      task.waiting = false;
+      return task;
+    }
+    return undefined;
+  }
+}
+
+class Fifo<Item> {
+  #items: Item[] = [];
+  #head = 0;
+
+  get length(): number {
+    return this.#items.length - this.#head;
+  }
+
+  push(item: Item): void {
+    this.#items.push(item);
+  }
+
+  shift(): Item | undefined {
+    if (this.length === 0) return undefined;
+    const item = this.#items[this.#head++];
+    if (this.#head > 1_024 && this.#head * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#head);
+      this.#head = 0;
+    }
+    return item;
+  }
+}

@@ -1,0 +1,87 @@
+import { retryDelayMs } from './retry-schedule.ts';
+import type { PermanentFailureReason, RetryReason } from './task-events.ts';
+import { newestAttempt, wasHandedOut, type Accepted, type Attempt, type Failure, type TaskState } from './task-state.ts';
+
+/** What the dispatcher may be told beside a task's own history. */
+export interface DispatchPolicy {
+  /** How long after a budget began `unknown-type` failures do not use it up: a rolling deploy takes that long. */
+  readonly unknownTypeGraceMs: number;
+}
+
+export const defaultDispatchPolicy: DispatchPolicy = { unknownTypeGraceMs: 3_600_000 };
+
+export type Decision =
+  /** Publish the job, wait for the broker's confirm, record `TaskDispatched`. */
+  | { readonly type: 'Dispatch'; readonly attempt: number; readonly queue: string; readonly issue: number }
+  /** Record the dispatch of an attempt that was seen running without one. Nothing is published. */
+  | { readonly type: 'RecordDispatch'; readonly attempt: number; readonly queue: string; readonly issue: number }
+  | { readonly type: 'ScheduleRetry'; readonly attempt: number; readonly dueAtMs: number; readonly reason: RetryReason; readonly causeId: string }
+  | { readonly type: 'FailPermanently'; readonly attempt: number; readonly reason: PermanentFailureReason; readonly attempts: number; readonly causeId: string }
+  | { readonly type: 'Cancel'; readonly attempt: number; readonly reason: string; readonly causeId: string }
+  /** Ask again at this time. */
+  | { readonly type: 'WakeAt'; readonly timeMs: number };
+
+/**
+ * The only place that chooses what happens to a task next. Pure: it reads no clock, does nothing, and answers the
+ * same for the same state and time. Each answer, once it stands in the log, makes the next answer another one.
+ */
+export function decide(state: TaskState, policy: DispatchPolicy, nowMs: number): readonly Decision[] {
+  const { accepted } = state;
+  const newest = newestAttempt(state);
+  if (state.frozen || !accepted || !newest) return [];
+  return [...missingDispatches(state), ...nextStep(state, accepted, newest, policy, nowMs)];
+}
+
+function nextStep(state: TaskState, accepted: Accepted, newest: Attempt, policy: DispatchPolicy, nowMs: number): readonly Decision[] {
+  if (state.end) {
+    const { retryRequest } = state;
+    if (!retryRequest) return [];
+    const attempt = newest.attempt + 1;
+    return [{ type: 'ScheduleRetry', attempt, dueAtMs: retryRequest.timeMs, reason: 'operator', causeId: retryRequest.eventId }];
+  }
+  if (state.cancellation) {
+    const { reason, eventId } = state.cancellation;
+    return [{ type: 'Cancel', attempt: newest.attempt, reason, causeId: eventId }];
+  }
+  if (newest.failure) return [afterFailure(state, accepted, newest, newest.failure, policy)];
+  if (wasHandedOut(newest)) return [];
+  const { expiresAtMs } = accepted;
+  if (expiresAtMs !== null && expiresAtMs <= nowMs) return [failPermanently('expired', newest, newest.causeId)];
+  if (newest.dueAtMs > nowMs) return [{ type: 'WakeAt', timeMs: Math.min(newest.dueAtMs, expiresAtMs ?? Infinity) }];
+  return [{ type: 'Dispatch', attempt: newest.attempt, queue: accepted.queue, issue: 1 }];
+}
+
+/** Reads times from the log alone, so that a replay decides the same. */
+function afterFailure(state: TaskState, accepted: Accepted, failed: Attempt, failure: Failure, policy: DispatchPolicy): Decision {
+  const { cause, error, eventId } = failure;
+  if (cause === 'crash-loop' || cause === 'delivery-limit') return failPermanently(cause, failed, eventId);
+  if (!error.retryable) return failPermanently('not-retryable', failed, eventId);
+  if (attemptsUsed(state, policy) >= accepted.retry.maxAttempts) return failPermanently('attempts-exhausted', failed, eventId);
+  const dueAtMs = failure.timeMs + retryDelayMs(accepted.retry, state.taskId, failed.attempt, error.retryAfterMs);
+  // A retry that would only become due after the expiry can never start: the task ends now instead of then.
+  if (accepted.expiresAtMs !== null && dueAtMs >= accepted.expiresAtMs) return failPermanently('expired', failed, eventId);
+  return { type: 'ScheduleRetry', attempt: failed.attempt + 1, dueAtMs, reason: 'failed', causeId: eventId };
+}
+
+/** Failed attempts of the present budget, without those that only met a worker that does not know the type yet. */
+function attemptsUsed(state: TaskState, policy: DispatchPolicy): number {
+  const graceEndsMs = state.budgetFromMs + policy.unknownTypeGraceMs;
+  return state.attempts.filter(
+    ({ attempt, failure }) =>
+      attempt >= state.budgetFrom && failure !== null && (failure.cause !== 'unknown-type' || failure.timeMs >= graceEndsMs),
+  ).length;
+}
+
+function failPermanently(reason: PermanentFailureReason, attempt: Attempt, causeId: string): Decision {
+  const attempts = wasHandedOut(attempt) || attempt.failure ? attempt.attempt : attempt.attempt - 1;
+  return { type: 'FailPermanently', attempt: attempt.attempt, reason, attempts, causeId };
+}
+
+/** Executions whose dispatch nobody recorded: the dispatcher died between the broker's confirm and the record. */
+function missingDispatches(state: TaskState): Decision[] {
+  return state.attempts.flatMap(({ attempt, dispatches, executions }) => {
+    const recorded = new Set(dispatches.map(({ issue }) => issue));
+    const missing = executions.filter(({ issue }) => !recorded.has(issue) && recorded.add(issue));
+    return missing.map(({ queue, issue }): Decision => ({ type: 'RecordDispatch', attempt, queue, issue }));
+  });
+}

@@ -1,0 +1,13 @@
+/** Names under which NestJS modules find what the composition root wired. One per port. */
+export const tokens = {
+  eventAppender: Symbol('EventAppender'),
+  eventReader: Symbol('EventReader'),
+  jobSender: Symbol('JobSender'),
+  jobReceiver: Symbol('JobReceiver'),
+  executionClaims: Symbol('ExecutionClaims'),
+  projectionStore: Symbol('ProjectionStore'),
+  projectionReader: Symbol('ProjectionReader'),
+  clock: Symbol('Clock'),
+  ids: Symbol('Ids'),
+  logger: Symbol('Logger'),
+} as const;
