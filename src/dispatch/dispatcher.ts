@@ -1,15 +1,15 @@
-import { decide, defaultDispatchPolicy, type Decision, type DispatchPolicy } from '../domain/dispatch-policy.ts';
+import { decide, defaultDispatchPolicy, type DispatchPolicy } from '../domain/dispatch-policy.ts';
 import { hasCode } from '../domain/errors.ts';
 import { decodeEvent } from '../domain/event-codec.ts';
-import type { Job } from '../domain/job.ts';
 import type { JsonValue } from '../domain/json.ts';
 import type { Positions, StoredRecord } from '../domain/log-record.ts';
-import type { EventDraft, EventProducer } from '../event-producer/event-producer.ts';
+import type { EventProducer } from '../event-producer/event-producer.ts';
 import { sleep, type Clock } from '../ports/clock.ts';
 import type { EventCursor, EventReader } from '../ports/event-reader.ts';
 import type { JobSender } from '../ports/job-sender.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { DependencyHealth, Service } from '../ports/service.ts';
+import { draftOf, isDispatch, jobOf, payloadIn, type DispatchDecision, type RecordedDecision } from './decision-effects.ts';
 import { DueTasks } from './due-tasks.ts';
 import { Lane } from './lane.ts';
 import { isSettled, OpenTasks, takesPlace, type OpenTask } from './open-tasks.ts';
@@ -279,7 +279,7 @@ export class Dispatcher implements Service {
   }
 
   /** Appends the event of a decision, again and again until the log has it: the same id and value each time. */
-  async #record(task: OpenTask, decision: Exclude<Decision, { type: 'WakeAt' }>): Promise<void> {
+  async #record(task: OpenTask, decision: RecordedDecision): Promise<void> {
     const { record } = this.#producer.prepare(draftOf(task, decision));
     for (let delayMs = shortestRetryMs; !this.#stopping.signal.aborted; delayMs = Math.min(2 * delayMs, longestRetryMs)) {
       try {
@@ -365,58 +365,4 @@ export class Dispatcher implements Service {
     if (this.#logProblem !== detail) this.#logger.warn({ error: detail }, 'the log does not answer; trying again');
     this.#logProblem = detail;
   }
-}
-
-type DispatchDecision = Extract<Decision, { type: 'Dispatch' }>;
-
-function isDispatch(decision: Decision): decision is DispatchDecision {
-  return decision.type === 'Dispatch';
-}
-
-function payloadIn(record: StoredRecord | null | undefined): JsonValue | undefined {
-  const event = record ? decodeEvent(record) : null;
-  return event?.type === 'TaskAccepted' ? event.data.payload : undefined;
-}
-
-function jobOf(task: OpenTask, { attempt, queue, issue }: DispatchDecision, payload: JsonValue): Job {
-  const accepted = task.state.accepted!;
-  return {
-    taskId: task.taskId,
-    attempt,
-    issue,
-    queue,
-    type: accepted.type,
-    typeVersion: accepted.typeVersion,
-    payload,
-    timeoutMs: accepted.timeoutMs,
-    expiresAtMs: accepted.expiresAtMs,
-  };
-}
-
-function draftOf(task: OpenTask, decision: Exclude<Decision, { type: 'WakeAt' }>): EventDraft {
-  const { type: taskType, typeVersion: taskTypeVersion, tenant, retry } = task.state.accepted!;
-  const subject = { taskId: task.taskId, taskType, taskTypeVersion, tenant };
-  switch (decision.type) {
-    case 'Dispatch':
-    case 'RecordDispatch': {
-      const { attempt, queue, issue } = decision;
-      return { ...subject, type: 'TaskDispatched', data: { attempt, queue, issue } };
-    }
-    case 'ScheduleRetry': {
-      const { attempt, dueAtMs, reason } = decision;
-      return { ...subject, type: 'TaskRetryScheduled', data: { attempt, dueAtMs, reason, policy: retry }, cause: causeOf(decision) };
-    }
-    case 'FailPermanently': {
-      const { reason, attempts } = decision;
-      return { ...subject, type: 'TaskFailedPermanently', data: { reason, attempts }, cause: causeOf(decision) };
-    }
-    case 'Cancel':
-      return { ...subject, type: 'TaskCancelled', data: { reason: decision.reason }, cause: causeOf(decision) };
-    default:
-      return decision satisfies never;
-  }
-}
-
-function causeOf({ attempt, causeId }: { readonly attempt: number; readonly causeId: string }) {
-  return { attempt, eventId: causeId };
 }

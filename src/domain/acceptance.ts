@@ -1,4 +1,5 @@
 import { durationMs } from './duration.ts';
+import { parseInstant } from './instant.ts';
 import { canonicalJson, isJsonObject, type JsonObject, type JsonValue } from './json.ts';
 import type { RetryPolicy } from './retry-schedule.ts';
 import type { AcceptedOptions, TaskAcceptedData, Violation } from './task-events.ts';
@@ -50,7 +51,6 @@ export const optionNames: readonly string[] = [
 export const typeNamePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-const instantPattern = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/;
 
 const longestDelayMs = 3_650 * 86_400_000;
 const longestBackoffMs = 30 * 86_400_000;
@@ -83,7 +83,7 @@ export function acceptTask(
   const parent = reading.text('parent', uuidPattern, 'must be a task id') ?? context.parent;
   const tags = tagsOf(reading);
   reading.refuse('concurrencyKey', 'is not built yet: leave it out');
-  if ((reading.take('tenant') ?? 'default') !== 'default') reading.violate('tenant', "must be 'default': tenants are not built yet");
+  reading.text('tenant', /^default$/, "must be 'default': tenants are not built yet");
   if (reading.violations.length > 0) return { violations: reading.violations };
   return {
     data: {
@@ -132,15 +132,18 @@ class OptionsReading {
 function queueAndPriority(reading: OptionsReading, defaults: TaskDefaults, queues: ReadonlySet<string>): AcceptedOptions {
   const queue = reading.text('queue', namePattern, 'must be 1 to 128 letters, digits or . _ : -') ?? defaults.queue;
   if (!queues.has(queue)) reading.violate('queue', `must be one of the known queues: ${[...queues].sort().join(', ')}`);
-  let priority = reading.take('priority') ?? defaults.priority;
-  if (typeof priority !== 'number' || !Number.isInteger(priority) || priority < 0 || priority > 9) {
-    reading.violate('priority', 'must be a whole number from 0 to 9 (9 goes first)');
-    priority = defaults.priority;
-  }
+  const priority = priorityOf(reading) ?? defaults.priority;
   return {
     ...(queue === defaultQueue ? {} : { queue }),
     ...(priority === defaultPriority ? {} : { priority }),
   };
+}
+
+function priorityOf(reading: OptionsReading): number | undefined {
+  const value = reading.take('priority');
+  if (value === undefined) return undefined;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 9) return value;
+  return reading.violate('priority', 'must be a whole number from 0 to 9 (9 goes first)');
 }
 
 function startAndExpiry(reading: OptionsReading): AcceptedOptions {
@@ -158,10 +161,8 @@ function instantOrDelay(reading: OptionsReading, name: string): { instantMs: num
   if (value === undefined) return undefined;
   const rule = "must be an RFC 3339 instant with a time zone, or a delay such as '10s' (at most 3650d)";
   if (typeof value !== 'string' && typeof value !== 'number') return reading.violate(name, rule);
-  if (typeof value === 'string' && instantPattern.test(value)) {
-    const instantMs = Date.parse(value);
-    return Number.isNaN(instantMs) ? reading.violate(name, rule) : { instantMs };
-  }
+  const instantMs = typeof value === 'string' ? parseInstant(value) : null;
+  if (instantMs !== null) return { instantMs };
   const delayMs = durationMs(value);
   return delayMs === null || delayMs > longestDelayMs ? reading.violate(name, rule) : { delayMs };
 }
@@ -179,9 +180,11 @@ function retryOverride(reading: OptionsReading, defaults: RetryPolicy): RetryPol
 export function parseRetry(value: JsonObject, defaults: RetryPolicy): RetryPolicy | string {
   const unknown = Object.keys(value).find((name) => !['maxAttempts', 'backoff', 'base', 'max', 'baseMs', 'maxMs'].includes(name));
   if (unknown !== undefined) return `has an unknown member '${unknown}': known are maxAttempts, backoff, base, max`;
-  const { maxAttempts = defaults.maxAttempts, backoff = defaults.backoff } = value;
-  const base = asDelay(value.base ?? value.baseMs ?? defaults.baseMs);
-  const max = asDelay(value.max ?? value.maxMs ?? defaults.maxMs);
+  const both = ['base', 'max'].find((name) => value[name] !== undefined && value[`${name}Ms`] !== undefined);
+  if (both !== undefined) return `${both} and ${both}Ms mean the same: give one of them`;
+  const { maxAttempts = defaults.maxAttempts, backoff = defaults.backoff, baseMs = defaults.baseMs, maxMs = defaults.maxMs } = value;
+  const base = asDelay(value.base === undefined ? baseMs : value.base);
+  const max = asDelay(value.max === undefined ? maxMs : value.max);
   if (typeof maxAttempts !== 'number' || !Number.isInteger(maxAttempts) || maxAttempts < 1 || maxAttempts > mostAttempts) {
     return `maxAttempts must be a whole number from 1 to ${mostAttempts}`;
   }

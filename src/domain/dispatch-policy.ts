@@ -1,3 +1,4 @@
+import { latestInstantMs } from './instant.ts';
 import { retryDelayMs } from './retry-schedule.ts';
 import type { PermanentFailureReason, RetryReason } from './task-events.ts';
 import { newestAttempt, wasHandedOut, type Accepted, type Attempt, type Failure, type TaskState } from './task-state.ts';
@@ -29,7 +30,7 @@ export function decide(state: TaskState, policy: DispatchPolicy, nowMs: number):
   const { accepted } = state;
   const newest = newestAttempt(state);
   if (state.frozen || !accepted || !newest) return [];
-  return [...missingDispatches(state), ...nextStep(state, accepted, newest, policy, nowMs)];
+  return [...missingDispatches(state, accepted), ...nextStep(state, accepted, newest, policy, nowMs)];
 }
 
 function nextStep(state: TaskState, accepted: Accepted, newest: Attempt, policy: DispatchPolicy, nowMs: number): readonly Decision[] {
@@ -57,7 +58,8 @@ function afterFailure(state: TaskState, accepted: Accepted, failed: Attempt, fai
   if (cause === 'crash-loop' || cause === 'delivery-limit') return failPermanently(cause, failed, eventId);
   if (!error.retryable) return failPermanently('not-retryable', failed, eventId);
   if (attemptsUsed(state, policy) >= accepted.retry.maxAttempts) return failPermanently('attempts-exhausted', failed, eventId);
-  const dueAtMs = failure.timeMs + retryDelayMs(accepted.retry, state.taskId, failed.attempt, error.retryAfterMs);
+  const delayMs = retryDelayMs(accepted.retry, state.taskId, failed.attempt, error.retryAfterMs);
+  const dueAtMs = Math.min(latestInstantMs, failure.timeMs + delayMs);
   // A retry that would only become due after the expiry can never start: the task ends now instead of then.
   if (accepted.expiresAtMs !== null && dueAtMs >= accepted.expiresAtMs) return failPermanently('expired', failed, eventId);
   return { type: 'ScheduleRetry', attempt: failed.attempt + 1, dueAtMs, reason: 'failed', causeId: eventId };
@@ -73,15 +75,23 @@ function attemptsUsed(state: TaskState, policy: DispatchPolicy): number {
 }
 
 function failPermanently(reason: PermanentFailureReason, attempt: Attempt, causeId: string): Decision {
-  const attempts = wasHandedOut(attempt) || attempt.failure ? attempt.attempt : attempt.attempt - 1;
+  const attempts = wasHandedOut(attempt) ? attempt.attempt : attempt.attempt - 1;
   return { type: 'FailPermanently', attempt: attempt.attempt, reason, attempts, causeId };
 }
 
-/** Executions whose dispatch nobody recorded: the dispatcher died between the broker's confirm and the record. */
-function missingDispatches(state: TaskState): Decision[] {
-  return state.attempts.flatMap(({ attempt, dispatches, executions }) => {
-    const recorded = new Set(dispatches.map(({ issue }) => issue));
-    const missing = executions.filter(({ issue }) => !recorded.has(issue) && recorded.add(issue));
-    return missing.map(({ queue, issue }): Decision => ({ type: 'RecordDispatch', attempt, queue, issue }));
+/** What was seen at a worker and whose dispatch nobody recorded: the dispatcher died between confirm and record. */
+function missingDispatches(state: TaskState, accepted: Accepted): Decision[] {
+  return state.attempts.flatMap((attempt) => {
+    const recorded = new Set(attempt.dispatches.map(({ issue }) => issue));
+    const missing = seenAtWorkers(state, accepted, attempt).filter(({ issue }) => !recorded.has(issue) && recorded.add(issue));
+    return missing.map(({ queue, issue }): Decision => ({ type: 'RecordDispatch', attempt: attempt.attempt, queue, issue }));
   });
+}
+
+/** An outcome without a start names no queue and issue; the attempt's first dispatch can only have been this one. */
+function seenAtWorkers(state: TaskState, accepted: Accepted, attempt: Attempt): ReadonlyArray<{ readonly queue: string; readonly issue: number }> {
+  const { executions, dispatches, failure } = attempt;
+  const hasOutcome = failure !== null || (state.end?.kind === 'completed' && state.end.attempt === attempt.attempt);
+  const onlyOutcome = hasOutcome && executions.length === 0 && dispatches.length === 0;
+  return onlyOutcome ? [{ queue: accepted.queue, issue: 1 }] : executions;
 }

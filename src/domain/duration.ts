@@ -8,5 +8,5 @@ export function durationMs(duration: Duration): number | null {
   if (typeof duration === 'number') return Number.isFinite(duration) && duration >= 0 ? Math.round(duration) : null;
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(duration);
   if (!match) return null;
-  return Math.round(Number(match[1]) * unitMs[match[2] as keyof typeof unitMs]);
+  return durationMs(Number(match[1]) * unitMs[match[2] as keyof typeof unitMs]);
 }

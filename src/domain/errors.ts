@@ -11,6 +11,7 @@ export type ErrorCode =
   | 'history-lost'
   | 'configuration-invalid'
   | 'task-invalid'
+  | 'timed-out'
   | 'stopped';
 
 /** An error with a stable code: the outside world failed, or a caller broke a rule. */

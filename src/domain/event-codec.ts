@@ -1,3 +1,4 @@
+import { parseInstant } from './instant.ts';
 import { canonicalJson, isJsonObject, type JsonObject, type JsonValue } from './json.ts';
 import type { LogRecord, StoredRecord } from './log-record.ts';
 import type { RetryPolicy } from './retry-schedule.ts';
@@ -75,17 +76,29 @@ export function decodeEvent(record: StoredRecord | LogRecord, upcasters: Upcaste
   if (version > versions[type]) {
     return unreadable('newer-schema-version', `${type} version ${version} is newer than ${versions[type]}, the newest known here`);
   }
+  const steps: Array<(data: JsonObject) => JsonObject> = [];
+  for (let from = version; from < versions[type]; from++) {
+    const step = upcasters[type]?.[from];
+    if (!step) return unreadable('older-schema-version', `no upcaster from ${type} version ${from} is known here`);
+    steps.push(step);
+  }
   try {
-    let value = asObject(JSON.parse(decoder.decode(record.value)), 'value');
-    for (let from = version; from < versions[type]; from++) {
-      const upcast = upcasters[type]?.[from];
-      if (!upcast) throw new Malformed(`no upcaster from ${type} version ${from}`);
-      value = upcast(value);
-    }
+    const value = steps.reduce((data, step) => step(data), parseValue(record.value));
     return eventFrom(type, envelope, value);
   } catch (error) {
-    return unreadable('malformed', error instanceof Malformed ? error.message : 'value must be UTF-8 JSON');
+    // Whatever an upcaster throws comes from data that it cannot take: garbage, as any other.
+    return unreadable('malformed', error instanceof Malformed ? error.message : `the data of ${type} version ${version} cannot be read`);
   }
+}
+
+function parseValue(bytes: Uint8Array): JsonObject {
+  let value: unknown;
+  try {
+    value = JSON.parse(decoder.decode(bytes));
+  } catch {
+    throw new Malformed('value must be UTF-8 JSON');
+  }
+  return asObject(value, 'value');
 }
 
 interface Envelope {
@@ -109,8 +122,8 @@ function readEnvelope(record: StoredRecord | LogRecord, headers: ReadonlyMap<str
   if (!source) return 'ce_source is missing';
   const type = headers.get('ce_type');
   if (!type) return 'ce_type is missing';
-  const timeMs = Date.parse(headers.get('ce_time') ?? '');
-  if (Number.isNaN(timeMs)) return 'ce_time must be an RFC 3339 instant';
+  const timeMs = parseInstant(headers.get('ce_time') ?? '');
+  if (timeMs === null) return 'ce_time must be an RFC 3339 instant';
   const taskId = headers.get('ce_subject');
   if (!taskId || taskId !== record.key) return 'ce_subject must be the task id, equal to the key';
   const schema = /^\/schemas\/([^/]+)\/([1-9]\d{0,8})$/.exec(headers.get('ce_dataschema') ?? '');
@@ -332,8 +345,8 @@ function count(value: JsonObject, name: string, least: number): number {
 }
 
 function time(value: JsonObject, name: string): number {
-  const timeMs = Date.parse(text(value, name));
-  if (Number.isNaN(timeMs)) throw new Malformed(`${name} must be an RFC 3339 instant`);
+  const timeMs = parseInstant(text(value, name));
+  if (timeMs === null) throw new Malformed(`${name} must be an RFC 3339 instant`);
   return timeMs;
 }
 

@@ -1,3 +1,4 @@
+import { latestInstantMs } from './instant.ts';
 import { judge, type Judgement } from './judgement.ts';
 import {
   defaultPriority,
@@ -87,8 +88,9 @@ function apply(state: TaskState, event: TaskEvent): TaskState {
 
 function withAcceptance(state: TaskState, event: TaskEventOf<'TaskAccepted'>): TaskState {
   const { options, retry, timeoutMs, requestDigest, batch, parent, tags } = event.data;
-  const notBeforeMs = options.notBeforeMs ?? event.timeMs + (options.delayMs ?? 0);
-  const expiresAtMs = options.expiresAtMs ?? (options.expiresInMs === undefined ? null : event.timeMs + options.expiresInMs);
+  const after = (delayMs: number) => Math.min(latestInstantMs, event.timeMs + delayMs);
+  const notBeforeMs = options.notBeforeMs ?? after(options.delayMs ?? 0);
+  const expiresAtMs = options.expiresAtMs ?? (options.expiresInMs === undefined ? null : after(options.expiresInMs));
   return {
     ...state,
     accepted: {

@@ -12,7 +12,7 @@ export interface Job {
   readonly payload: JsonValue;
   /** Counted from the handler's start. */
   readonly timeoutMs: number;
-  /** Epoch milliseconds, or null. A job that is received later is not started. */
+  /** Epoch milliseconds, or null. The dispatcher has checked it right before publishing; an attempt handed out runs. */
   readonly expiresAtMs: number | null;
 }
 

@@ -185,12 +185,13 @@ export interface UnreadableRecord {
   readonly id: string | null;
   /** The record's key; null when it has none. */
   readonly taskId: string | null;
-  readonly reason: 'unknown-event-type' | 'newer-schema-version' | 'malformed';
+  readonly reason: 'unknown-event-type' | 'newer-schema-version' | 'older-schema-version' | 'malformed';
   /** What was wrong, without values. */
   readonly detail: string;
   /**
-   * True when the envelope is sound and only the event is not known here: history that a newer build wrote.
-   * Nobody may then act on the task. Garbage under a task's key changes nothing.
+   * True when the envelope is sound and only the event is not known here: history that another build wrote (a newer
+   * one, or one so old that no upcaster reaches from it). Nobody may then act on the task. Garbage under a task's
+   * key changes nothing.
    */
   readonly freezes: boolean;
 }

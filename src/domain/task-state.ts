@@ -154,9 +154,9 @@ export function isTerminal(state: TaskState): boolean {
   return state.end !== null || state.rejected !== null;
 }
 
-/** Whether an attempt was handed to a worker: dispatched, or started before its dispatch was recorded. */
+/** Whether an attempt was handed to a worker: dispatched, or seen there before its dispatch was recorded. */
 export function wasHandedOut(attempt: Attempt): boolean {
-  return attempt.dispatches.length > 0 || attempt.executions.length > 0;
+  return attempt.dispatches.length > 0 || attempt.executions.length > 0 || attempt.failure !== null;
 }
 
 export type TaskPhase = 'accepted' | 'dispatched' | 'running' | 'retrying' | 'completed' | 'failed' | 'cancelled' | 'rejected';

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { canonicalJson, type JsonValue } from '../domain/json.ts';
 import type { TaskEventData, TaskEventType } from '../domain/task-events.ts';
 
@@ -9,15 +9,15 @@ const namespace = Buffer.from('485cfe1c3e934940ba20e56b15407a61', 'hex');
  * UUID version 5 (RFC 9562, section 5.5: SHA-1 of namespace and name) of the canonical JSON of `parts`.
  */
 export function derivedId(parts: readonly JsonValue[]): string {
-  const hash = createHash('sha1').update(namespace).update(canonicalJson(parts)).digest().subarray(0, 16);
-  hash[6] = ((hash[6] ?? 0) & 0x0f) | 0x50;
-  hash[8] = ((hash[8] ?? 0) & 0x3f) | 0x80;
-  const hex = hash.toString('hex');
+  const digest = createHash('sha1').update(namespace).update(canonicalJson(parts)).digest().subarray(0, 16);
+  digest[6] = ((digest[6] ?? 0) & 0x0f) | 0x50;
+  digest[8] = ((digest[8] ?? 0) & 0x3f) | 0x80;
+  const hex = digest.toString('hex');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
 export function sha256Hex(content: string | Uint8Array): string {
-  return createHash('sha256').update(content).digest('hex');
+  return hash('sha256', content, 'hex');
 }
 
 /** The id of the task that an Idempotency-Key names. */

@@ -13,7 +13,10 @@ export interface ExecutionClaims {
   /** False for the adapter that guards nothing; `TaskExecutionStarted` says so. */
   readonly guards: boolean;
 
-  /** Asks to run an attempt. Looks at the whole task, not only at the attempt. */
+  /**
+   * Asks to run an attempt. Looks at the whole task, not only at the attempt. Asking again with the same execution id
+   * is answered `claimed` again: a call whose answer was lost may be repeated.
+   */
   claim(request: ClaimRequest): Promise<ClaimAnswer>;
 
   /** Prolongs the lease. False when the execution holds the attempt no more: it must not run on. */
@@ -30,7 +33,8 @@ export interface ExecutionClaims {
 
   /**
    * Takes the claim back when the execution will not end here: its start was not recorded, or an orderly shutdown
-   * broke it off. It does not count as a death. Does nothing when the execution does not hold the claim.
+   * broke it off. It does not count as a death; earlier deaths of the attempt
+   * stay counted. Does nothing when the execution does not hold the claim.
    */
   release(execution: ClaimedExecution): Promise<void>;
 }

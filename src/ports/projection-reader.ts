@@ -14,6 +14,9 @@ export interface ProjectionReader {
   list(query: TaskQuery): Promise<{ readonly rows: readonly TaskRow[]; readonly next: PageKey | null; readonly view: ProjectionView }>;
 
   view(): Promise<ProjectionView>;
+
+  /** Idempotent. */
+  close(): Promise<void>;
 }
 
 /** How far the read model has read. */
@@ -49,7 +52,9 @@ export interface TaskFilter {
   readonly attemptsBelow?: number;
 }
 
+/** Where a page ended. */
 export interface PageKey {
+  /** When the task was accepted, or rejected. */
   readonly acceptedMs: number;
   readonly taskId: string;
 }

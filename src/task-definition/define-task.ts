@@ -42,7 +42,7 @@ export interface TaskOptions<PayloadIn, Payload, ResultIn, Result> {
 }
 
 /** A kind of task, as clients, api and worker know it. Made by `defineTask`. */
-export interface TaskDefinition<PayloadIn = never, Payload = unknown, Result = unknown> {
+export interface TaskDefinition<PayloadIn = unknown, Payload = unknown, Result = unknown> {
   readonly [definitionBrand]: true;
   readonly type: string;
   readonly version: number;
@@ -56,8 +56,8 @@ export interface TaskDefinition<PayloadIn = never, Payload = unknown, Result = u
   readonly upcast: Readonly<Record<number, (payload: JsonValue) => JsonValue>>;
 }
 
-/** Shared by every copy of this package in a process, so that definitions made with another copy are known. */
-export const definitionBrand: unique symbol = Symbol.for('daybook.definition') as never;
+/** The same text in every copy of this package, so that definitions made with another copy are known, by their type too. */
+export const definitionBrand = '~daybook.definition';
 
 const longestTimeoutMs = 24 * 3_600_000;
 
@@ -89,9 +89,13 @@ export function defineTask<PayloadIn, Payload, ResultIn = JsonValue, Result = Re
   }
   const retry = parseRetry((options.retry ?? {}) as JsonObject, defaultRetryPolicy);
   if (typeof retry === 'string') throw invalid(`retry: ${retry}`);
-  if (!/^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/.test(queue)) throw invalid('queue must be 1 to 128 letters, digits or . _ : -');
+  if (typeof queue !== 'string' || !/^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/.test(queue)) throw invalid('queue must be 1 to 128 letters, digits or . _ : -');
   if (!Number.isInteger(priority) || priority < 0 || priority > 9) throw invalid('priority must be a whole number from 0 to 9');
   if (guard !== 'preferred' && guard !== 'required') throw invalid("guard must be 'preferred' or 'required'");
+  for (const [older, step] of Object.entries(options.upcast ?? {})) {
+    if (!(Number(older) < version)) throw invalid(`upcast[${older}] must stand at an older version than ${version}`);
+    if (typeof step !== 'function') throw invalid(`upcast[${older}] must be a function from that version's payload to the next one's`);
+  }
   return Object.freeze({
     [definitionBrand]: true as const,
     type,

@@ -24,7 +24,7 @@ export interface HandlerContext {
    * Submits a child task. Its id follows from this task and `key`, so that a second execution submits nothing new.
    * @throws when the payload does not fit, or when the log cannot record it
    */
-  submit<PayloadIn>(definition: TaskDefinition<PayloadIn>, payload: PayloadIn, options: ChildOptions): Promise<ChildTask>;
+  submit<PayloadIn>(definition: TaskDefinition<PayloadIn>, payload: NoInfer<PayloadIn>, options: ChildOptions): Promise<ChildTask>;
   /**
    * Will run the handler's own writes and the outcome in one database transaction. Not built yet.
    * @throws TransactionsUnavailable always
@@ -74,12 +74,12 @@ export interface TaskHandler {
   readonly run: Handler<unknown, unknown>;
 }
 
-export const handlerBrand: unique symbol = Symbol.for('daybook.handler') as never;
+export const handlerBrand = '~daybook.handler';
 
 /** Binds the work to a definition. */
 export function handle<PayloadIn, Payload, Result>(
   definition: TaskDefinition<PayloadIn, Payload, Result>,
-  run: Handler<Payload, Result>,
+  run: Handler<Payload, NoInfer<Result>>,
 ): TaskHandler {
   if (!isTaskDefinition(definition)) throw new DaybookError('task-invalid', 'handle: the first argument must come from defineTask');
   if (typeof run !== 'function') throw new DaybookError('task-invalid', `task ${definition.type}: the handler must be a function`);

@@ -1,0 +1,256 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { DaybookError } from '../../domain/errors.ts';
+import type { Positions } from '../../domain/log-record.ts';
+import { phaseOf, wasHandedOut, type Attempt } from '../../domain/task-state.ts';
+import type { Generation, GenerationSummary, ProjectionBatch, ProjectionStore, TaskRow } from '../../ports/projection-store.ts';
+import { openDatabase } from './sqlite-database.ts';
+import {
+  countTables,
+  createGeneration,
+  digestedTables,
+  dropGeneration,
+  generationVersion,
+  projectionError,
+  projectionFile,
+  projectionTables,
+  readPositions,
+  tableOf,
+} from './sqlite-projection-schema.ts';
+
+/** How long a call waits for another owner's transaction before it counts as unavailable. */
+const lockWaitMs = 5_000;
+const rowsPerTurn = 1_000;
+
+/**
+ * The read model in a SQLite file of its own, `views.db`. WAL with `synchronous = NORMAL`: a power cut may take the
+ * newest transactions, which are derived again, and never half of one.
+ */
+export class SqliteProjectionStore implements ProjectionStore {
+  readonly #path: string;
+  readonly #database: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+  #closed = false;
+
+  /** @param folder the data folder; it exists */
+  constructor(folder: string) {
+    this.#path = join(folder, projectionFile);
+    this.#database = openDatabase(this.#path, { busyTimeoutMs: lockWaitMs });
+    this.#database.exec(`
+      PRAGMA page_size = 8192;
+      PRAGMA journal_mode = WAL;
+      PRAGMA synchronous = NORMAL;
+      PRAGMA wal_autocheckpoint = 2000;
+      PRAGMA cache_size = -32768;
+    `);
+  }
+
+  async positions(generation: Generation, logIdentity: string): Promise<Positions | null> {
+    return this.#transaction(() => {
+      if (!this.#exists(generation)) return null;
+      const found = this.#meta(generation, 'log_identity');
+      if (found === logIdentity) return this.#positions(generation);
+      throw new DaybookError(
+        'history-lost',
+        `the read model was derived from log ${found}, but the log here is ${logIdentity}. ` +
+          `If that is intended, stop the process and delete ${projectionFile}; it is derived again.`,
+      );
+    });
+  }
+
+  async applyBatch(batch: ProjectionBatch): Promise<boolean> {
+    const { generation, expected, next, taskIds, change } = batch;
+    return this.#transaction(() => {
+      // First of all the position: whoever comes second finds it moved, and changes nothing.
+      if (!samePositions(this.#positions(generation), expected)) return false;
+      this.#savePositions(generation, next);
+      this.#run(`UPDATE ${tableOf(generation, 'meta')} SET value = max(CAST(value AS INTEGER), ?) WHERE name = 'last_event_ms'`, batch.lastEventMs);
+      const stored = this.#rows(generation, taskIds);
+      for (const row of change(stored)) this.#saveRow(generation, row, stored.has(row.state.taskId));
+      for (const { partition, offset, detail } of batch.quarantined) {
+        this.#run(`INSERT OR REPLACE INTO ${tableOf(generation, 'quarantine')} VALUES (?, ?, ?)`, partition, offset, detail);
+      }
+      return true;
+    });
+  }
+
+  async startRebuild(logIdentity: string): Promise<void> {
+    this.#transaction(() => {
+      dropGeneration(this.#database, 'rebuild');
+      createGeneration(this.#database, 'rebuild');
+      const meta = `INSERT INTO ${tableOf('rebuild', 'meta')} VALUES (?, ?)`;
+      this.#run(meta, 'version', generationVersion);
+      this.#run(meta, 'log_identity', logIdentity);
+      this.#run(meta, 'last_event_ms', '0');
+    });
+  }
+
+  async summaries<Name extends Generation>(generations: readonly Name[]): Promise<Readonly<Record<Name, GenerationSummary | null>>> {
+    const existing = this.#transaction(() => new Set(generations.filter((generation) => this.#exists(generation))));
+    // A connection of its own, in one read transaction: batches go on meanwhile and are not seen.
+    const snapshot = openDatabase(this.#path, { readOnly: true, busyTimeoutMs: lockWaitMs });
+    try {
+      snapshot.exec('BEGIN');
+      const found: Array<[Name, GenerationSummary | null]> = [];
+      for (const generation of generations) {
+        found.push([generation, existing.has(generation) ? await summaryOf(snapshot, generation) : null]);
+      }
+      return Object.fromEntries(found) as Record<Name, GenerationSummary | null>;
+    } catch (error) {
+      throw projectionError(error);
+    } finally {
+      snapshot.close();
+    }
+  }
+
+  async swap(at: Positions): Promise<boolean> {
+    return this.#transaction(() => {
+      if (!this.#exists('rebuild') || !samePositions(this.#positions('rebuild'), at)) return false;
+      if (this.#exists('live') && !samePositions(this.#positions('live'), at)) return false;
+      dropGeneration(this.#database, 'live');
+      for (const table of projectionTables) {
+        this.#database.exec(`ALTER TABLE ${tableOf('rebuild', table)} RENAME TO ${tableOf('live', table)}`);
+      }
+      return true;
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#statements.clear();
+    this.#database.close();
+  }
+
+  /** Whether a generation is there as a whole. What is left of a broken or outdated one is removed. */
+  #exists(generation: Generation): boolean {
+    const found = countTables(this.#database, generation);
+    if (found === 0) return false;
+    if (found === projectionTables.length && this.#meta(generation, 'version') === generationVersion) return true;
+    dropGeneration(this.#database, generation);
+    return false;
+  }
+
+  #meta(generation: Generation, name: string): unknown {
+    return this.#statement(`SELECT value FROM ${tableOf(generation, 'meta')} WHERE name = ?`).get(name)?.value;
+  }
+
+  #positions(generation: Generation): Positions {
+    return readPositions(this.#statement(`SELECT partition, next_offset FROM ${tableOf(generation, 'positions')}`));
+  }
+
+  #savePositions(generation: Generation, positions: Positions): void {
+    for (const [partition, offset] of positions) {
+      this.#run(`INSERT OR REPLACE INTO ${tableOf(generation, 'positions')} VALUES (?, ?)`, partition, offset);
+    }
+  }
+
+  #rows(generation: Generation, taskIds: readonly string[]): Map<string, TaskRow> {
+    const statement = this.#statement(`SELECT row FROM ${tableOf(generation, 'tasks')} WHERE task_id = ?`);
+    const rows = new Map<string, TaskRow>();
+    for (const taskId of taskIds) {
+      const found = statement.get(taskId);
+      if (found) rows.set(taskId, JSON.parse(String(found.row)) as TaskRow);
+    }
+    return rows;
+  }
+
+  #saveRow(generation: Generation, row: TaskRow, isStored: boolean): void {
+    const { state } = row;
+    const tags = Object.entries(state.accepted?.tags ?? {});
+    this.#run(
+      `INSERT INTO ${tableOf(generation, 'tasks')} VALUES (?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (task_id) DO UPDATE SET accepted_ms = excluded.accepted_ms, phase = excluded.phase, type = excluded.type,
+         batch = excluded.batch, attempts = excluded.attempts, row = excluded.row`,
+      state.taskId,
+      state.accepted?.timeMs ?? state.rejected?.timeMs ?? null,
+      phaseOf(state),
+      state.accepted?.type ?? state.rejected?.type ?? null,
+      state.accepted?.batch ?? null,
+      state.attempts.findLast(wasHandedOut)?.attempt ?? 0,
+      JSON.stringify(row),
+    );
+    if (isStored) {
+      this.#run(`DELETE FROM ${tableOf(generation, 'attempts')} WHERE task_id = ?`, state.taskId);
+      if (tags.length > 0) this.#run(`DELETE FROM ${tableOf(generation, 'tags')} WHERE task_id = ?`, state.taskId);
+    }
+    for (const [place, values] of state.attempts.flatMap(attemptValues).entries()) {
+      this.#run(`INSERT INTO ${tableOf(generation, 'attempts')} VALUES (?, ?, ?, ?, ?, ?, ?)`, state.taskId, place, ...values);
+    }
+    for (const [name, value] of tags) {
+      this.#run(`INSERT INTO ${tableOf(generation, 'tags')} VALUES (?, ?, ?)`, state.taskId, name, value);
+    }
+  }
+
+  #run(sql: string, ...values: SQLInputValue[]): void {
+    this.#statement(sql).run(...values);
+  }
+
+  /** Prepared once. SQLite prepares it anew by itself when the tables changed. */
+  #statement(sql: string): StatementSync {
+    const known = this.#statements.get(sql);
+    if (known) return known;
+    const statement = this.#database.prepare(sql);
+    this.#statements.set(sql, statement);
+    return statement;
+  }
+
+  #transaction<Result>(work: () => Result): Result {
+    if (this.#closed) throw new DaybookError('stopped', 'the projection store is closed');
+    try {
+      // IMMEDIATE: what is read inside cannot be changed by another owner before it is written.
+      this.#database.exec('BEGIN IMMEDIATE');
+      const result = work();
+      this.#database.exec('COMMIT');
+      return result;
+    } catch (error) {
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+      throw projectionError(error);
+    }
+  }
+}
+
+type AttemptValues = [attempt: number, executionId: string | null, workerId: string | null, outcome: string | null, fingerprint: string | null];
+
+/** One row per execution, and one for a failure that no execution reported. */
+function attemptValues({ attempt, executions, failure }: Attempt): AttemptValues[] {
+  const rows = executions.map(({ executionId, workerId, finish }): AttemptValues => {
+    const outcome = finish?.outcome ?? null;
+    return [attempt, executionId, workerId, outcome, outcome === 'failed' ? (failure?.error.fingerprint ?? null) : null];
+  });
+  const isReported = executions.some(({ finish }) => finish?.outcome === 'failed');
+  if (failure && !isReported) rows.push([attempt, null, null, 'failed', failure.error.fingerprint]);
+  return rows;
+}
+
+async function summaryOf(database: DatabaseSync, generation: Generation): Promise<GenerationSummary> {
+  const count = (table: 'tasks' | 'quarantine') => Number(database.prepare(`SELECT count(*) AS rows FROM ${tableOf(generation, table)}`).get()?.rows);
+  return {
+    positions: readPositions(database.prepare(`SELECT partition, next_offset FROM ${tableOf(generation, 'positions')}`)),
+    digest: await digestOf(database, generation),
+    tasks: count('tasks'),
+    quarantined: count('quarantine'),
+  };
+}
+
+/** SQLite renders the rows as bytes, which is several times faster than fetching values. A turn for others now and then. */
+async function digestOf(database: DatabaseSync, generation: Generation): Promise<string> {
+  const hash = createHash('sha256');
+  let rowsInTurn = 0;
+  for (const { table, key, columns } of digestedTables) {
+    const line = columns.map((column) => `ifnull(${column}, '')`).join(', ');
+    const rows = database.prepare(`SELECT CAST(concat_ws('|', ${line}) AS BLOB) AS line FROM ${tableOf(generation, table)} ORDER BY ${key}`);
+    hash.update(table);
+    for (const { line } of rows.iterate()) {
+      hash.update(line as Uint8Array);
+      if (++rowsInTurn % rowsPerTurn === 0) await nextTurn();
+    }
+  }
+  return hash.digest('hex');
+}
+
+function samePositions(left: Positions, right: Positions): boolean {
+  return left.size === right.size && [...left].every(([partition, offset]) => right.get(partition) === offset);
+}

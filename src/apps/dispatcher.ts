@@ -1,0 +1,9 @@
+import type { DynamicModule } from '@nestjs/common';
+import { DispatchModule } from '../dispatch/dispatch.module.ts';
+import type { Config } from './config.ts';
+import { sourceOf } from './roles.ts';
+
+/** The dispatcher role: needs reader, sender and appender, and neither handlers nor views. */
+export function dispatcherRole(ports: DynamicModule, config: Config): DynamicModule {
+  return DispatchModule.register(ports, sourceOf('dispatcher'), { window: config.dispatchWindow, repeatUnknownAfterMs: config.sweepMs });
+}

@@ -1,0 +1,42 @@
+import { startAllInOne } from './all-in-one.ts';
+import type { Config, Role } from './config.ts';
+import { loadTasks } from './load-tasks.ts';
+import { createLogger } from './logging.ts';
+
+/**
+ * Runs a role, or all of them, until SIGTERM or SIGINT. Prints one line on stdout once it is ready. Resolves with the
+ * exit code of an orderly end, after the drain. A second signal ends the process at once.
+ *
+ * A role on its own shares the log with the others, which needs a server; `loadConfig` has refused it where there is
+ * none, so what arrives here runs whole.
+ * @param directory where task modules are looked for
+ * @throws what keeps it from starting: `configuration-invalid`, `task-invalid`, `folder-in-use`, `log-unavailable`,
+ *   CannotListen
+ */
+export async function runRole(role: Role | 'all', config: Config, directory = process.cwd()): Promise<number> {
+  const stopped = listenForSignals();
+  const logger = createLogger({ level: config.logLevel, base: { role } });
+  const entries = await loadTasks(config.tasks, directory);
+  if (entries.length === 0) logger.warn({}, 'no task types are known here: set DAYBOOK_TASKS to the modules that define them');
+  const system = await startAllInOne({ config, entries, logger, http: true });
+  process.stdout.write(`${JSON.stringify({ ready: true, role, port: system.listening?.port ?? null, pid: process.pid })}\n`);
+  await stopped;
+  logger.info({ drainSeconds: config.drainSeconds }, 'draining');
+  await system.stop();
+  logger.info({}, 'stopped');
+  return 0;
+}
+
+/** Resolves at the first signal. */
+function listenForSignals(): Promise<void> {
+  return new Promise((resolve) => {
+    let isStopping = false;
+    for (const [signal, number] of [['SIGTERM', 15], ['SIGINT', 2]] as const) {
+      process.on(signal, () => {
+        if (isStopping) process.exit(128 + number);
+        isStopping = true;
+        resolve();
+      });
+    }
+  });
+}

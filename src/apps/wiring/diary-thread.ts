@@ -1,0 +1,93 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { openEmbeddedLogReader } from '../../adapters/embedded/embedded-log-reader.ts';
+import { SqliteProjectionStore } from '../../adapters/embedded/sqlite-projection-store.ts';
+import { SystemClock } from '../../adapters/system/system-clock.ts';
+import { Projector } from '../../diary/projector.ts';
+import { QueryProblem } from '../../diary/query-problem.ts';
+import type { LogFields, Logger } from '../../ports/logger.ts';
+import type { DiaryAnswers, DiaryCall, DiaryThreadData, FromDiaryThread, ToDiaryThread, TransferredError } from './diary-thread-messages.ts';
+
+// The diary's thread of an embedded Daybook: a projector on its own read-only connection to the log, so that folding
+// and writing rows take nothing from the thread that serves requests. What cannot be opened here ends the thread,
+// and its host starts another one.
+
+const healthEveryMs = 500;
+/** The host says when the log has grown; looking by itself is for the case that it does not. */
+const pollMs = 250;
+
+const { folder, topic } = workerData as DiaryThreadData;
+const clock = new SystemClock();
+const reader = openEmbeddedLogReader(folder, { topic, pollMs });
+const store = new SqliteProjectionStore(folder);
+const projector = new Projector({ reader, store, clock, logger: logToHost(), onIdle: () => send({ type: 'idle' }) });
+let isStarted = false;
+
+parentPort?.on('message', (message: ToDiaryThread) => void handle(message));
+const heartbeat = setInterval(sendHealth, healthEveryMs);
+await projector.start();
+isStarted = true;
+sendHealth();
+
+async function handle(message: ToDiaryThread): Promise<void> {
+  switch (message.type) {
+    case 'wake':
+      return projector.logAdvanced();
+    case 'call':
+      return answer(message.id, message.call);
+    case 'stop':
+      await projector.stop(message.deadlineMs);
+      clearInterval(heartbeat);
+      await store.close();
+      reader.close();
+      return parentPort?.close();
+    default:
+      return message satisfies never;
+  }
+}
+
+async function answer(id: number, call: DiaryCall): Promise<void> {
+  try {
+    send({ type: 'answer', id, value: await ask(call) });
+  } catch (error) {
+    send({ type: 'refusal', id, error: transferred(error) });
+  }
+}
+
+function ask(call: DiaryCall): Promise<DiaryAnswers[keyof DiaryAnswers]> {
+  switch (call.method) {
+    case 'projections':
+      return projector.projections();
+    case 'metrics':
+      return projector.metrics();
+    case 'rebuild':
+      return projector.rebuild(call.name);
+    default:
+      return call satisfies never;
+  }
+}
+
+function sendHealth(): void {
+  send({ type: 'health', isStarted, health: projector.health() });
+}
+
+function send(message: FromDiaryThread): void {
+  parentPort?.postMessage(message);
+}
+
+function transferred(error: unknown): TransferredError {
+  if (!(error instanceof Error)) return { message: String(error), code: null, problem: null };
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : null;
+  const problem = error instanceof QueryProblem ? { status: error.status, title: error.title, detail: error.detail } : null;
+  return { message: error.message, code, problem };
+}
+
+function logToHost(): Logger {
+  const at = (level: 'debug' | 'info' | 'warn' | 'error') => (fields: LogFields, message: string) =>
+    send({ type: 'log', level, fields: cloneable(fields), message });
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+}
+
+/** Errors as text: their classes and causes cannot be cloned. */
+function cloneable(fields: LogFields): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, value instanceof Error ? (value.stack ?? value.message) : value]));
+}

@@ -1,0 +1,85 @@
+import { relative } from 'node:path';
+import { formatCount, formatDuration } from '../format.ts';
+import { oneLine, renderTable } from '../table.ts';
+import type { Terminal } from '../terminal.ts';
+import { isWrong, type DemoVerdict } from './judge-demo.ts';
+
+export interface DemoReport {
+  readonly verdict: DemoVerdict;
+  readonly elapsedMs: number;
+  /** Records in the log. */
+  readonly events: number;
+  readonly dataDir: string;
+  readonly url: string;
+  readonly keep: boolean;
+  /** The module with the tasks of the demo. */
+  readonly tasks: string;
+}
+
+/** Wrong results that are printed one by one. */
+const mostWrongs = 20;
+
+/** Ends the demo: the table, the verdict, and where to look further. */
+export async function reportDemo(terminal: Terminal, report: DemoReport): Promise<void> {
+  const { verdict, elapsedMs, events, dataDir, url } = report;
+  const ok = verdict.wrong.length === 0;
+  if (terminal.json) {
+    const { checks, wrong, latencyMs } = verdict;
+    await terminal.outJson({ ok, checks, wrong, latencyMs, events, elapsedMs: Math.round(elapsedMs), dataDir, url });
+    return;
+  }
+  const { bold, green, red } = terminal.paint;
+  await terminal.out(`\n${renderChecks(terminal, verdict)}\n\n${renderFigures(terminal, report)}\n`);
+  if (ok) await terminal.out(bold(green(`  Every result was right, in ${formatDuration(elapsedMs)}.`)));
+  else {
+    await terminal.out(bold(red(`  ${formatCount(verdict.wrong.length)} wrong:`)));
+    for (const sentence of verdict.wrong.slice(0, mostWrongs)) await terminal.out(`  ${red('✗')} ${oneLine(sentence)}`);
+    if (verdict.wrong.length > mostWrongs) await terminal.out(`  and ${verdict.wrong.length - mostWrongs} more: daybook demo --json`);
+  }
+  terminal.note(`\n${whereToLook(report, terminal.notePaint.dim)}\n`);
+}
+
+function renderChecks(terminal: Terminal, { checks }: DemoVerdict): string {
+  const { dim, green, red } = terminal.paint;
+  const rows = checks.map((check) => [
+    isWrong(check) ? red('✗') : green('✓'),
+    check.name,
+    formatCount(check.expected),
+    isWrong(check) ? red(formatCount(check.found)) : formatCount(check.found),
+    dim(check.note),
+  ]);
+  const titles = [
+    { title: '' },
+    { title: '' },
+    { title: 'expected', align: 'right' },
+    { title: 'found', align: 'right' },
+    { title: '' },
+  ] as const;
+  return renderTable(titles, rows, { columns: terminal.columns, title: dim, indent: '  ' });
+}
+
+function renderFigures({ paint, columns }: Terminal, { verdict, events }: DemoReport): string {
+  const { latencyMs } = verdict;
+  const latency = latencyMs === null ? '-' : `p50 ${formatDuration(latencyMs.p50)}, p99 ${formatDuration(latencyMs.p99)}`;
+  const rows = [
+    [paint.dim('accepted → completed'), latency, paint.dim('tasks that needed one attempt')],
+    [paint.dim('events written'), formatCount(events), paint.dim('the whole history, in one log')],
+  ];
+  return renderTable([{ title: '' }, { title: '' }, { title: '' }], rows, { columns, indent: '  ' });
+}
+
+function whereToLook({ dataDir, url, keep, tasks }: DemoReport, dim: (text: string) => string): string {
+  if (keep) {
+    return [
+      `  ${dim('look further:')} ${url}/docs`,
+      `                daybook task list --q state:failed --url ${url}`,
+      `  ${dim('it serves until Ctrl-C; the data stays in')} ${dataDir}`,
+    ].join('\n');
+  }
+  const fromHere = relative(process.cwd(), tasks);
+  return [
+    `  ${dim('look further:')} DAYBOOK_TASKS=${fromHere.startsWith('..') ? tasks : fromHere} daybook start --data-dir ${dataDir}`,
+    `                daybook task list --q state:failed`,
+    `                daybook log export --data-dir ${dataDir}`,
+  ].join('\n');
+}

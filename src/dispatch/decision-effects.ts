@@ -1,0 +1,66 @@
+import type { Decision } from '../domain/dispatch-policy.ts';
+import { decodeEvent } from '../domain/event-codec.ts';
+import type { Job } from '../domain/job.ts';
+import type { JsonValue } from '../domain/json.ts';
+import type { StoredRecord } from '../domain/log-record.ts';
+import type { EventDraft } from '../event-producer/event-producer.ts';
+import type { OpenTask } from './open-tasks.ts';
+
+export type DispatchDecision = Extract<Decision, { type: 'Dispatch' }>;
+/** Decisions that become an event. */
+export type RecordedDecision = Exclude<Decision, { type: 'WakeAt' }>;
+
+export function isDispatch(decision: Decision): decision is DispatchDecision {
+  return decision.type === 'Dispatch';
+}
+
+/** The payload in a `TaskAccepted` record; undefined when it is something else. */
+export function payloadIn(record: StoredRecord | null | undefined): JsonValue | undefined {
+  const event = record ? decodeEvent(record) : null;
+  return event?.type === 'TaskAccepted' ? event.data.payload : undefined;
+}
+
+/** The instruction that an attempt becomes. */
+export function jobOf(task: OpenTask, { attempt, queue, issue }: DispatchDecision, payload: JsonValue): Job {
+  const accepted = task.state.accepted!;
+  return {
+    taskId: task.taskId,
+    attempt,
+    issue,
+    queue,
+    type: accepted.type,
+    typeVersion: accepted.typeVersion,
+    payload,
+    timeoutMs: accepted.timeoutMs,
+    expiresAtMs: accepted.expiresAtMs,
+  };
+}
+
+/** The event that says what was decided, or, for a dispatch, what was done. */
+export function draftOf(task: OpenTask, decision: RecordedDecision): EventDraft {
+  const { type: taskType, typeVersion: taskTypeVersion, tenant, retry } = task.state.accepted!;
+  const subject = { taskId: task.taskId, taskType, taskTypeVersion, tenant };
+  switch (decision.type) {
+    case 'Dispatch':
+    case 'RecordDispatch': {
+      const { attempt, queue, issue } = decision;
+      return { ...subject, type: 'TaskDispatched', data: { attempt, queue, issue } };
+    }
+    case 'ScheduleRetry': {
+      const { attempt, dueAtMs, reason } = decision;
+      return { ...subject, type: 'TaskRetryScheduled', data: { attempt, dueAtMs, reason, policy: retry }, cause: causeOf(decision) };
+    }
+    case 'FailPermanently': {
+      const { reason, attempts } = decision;
+      return { ...subject, type: 'TaskFailedPermanently', data: { reason, attempts }, cause: causeOf(decision) };
+    }
+    case 'Cancel':
+      return { ...subject, type: 'TaskCancelled', data: { reason: decision.reason }, cause: causeOf(decision) };
+    default:
+      return decision satisfies never;
+  }
+}
+
+function causeOf({ attempt, causeId }: { readonly attempt: number; readonly causeId: string }) {
+  return { attempt, eventId: causeId };
+}

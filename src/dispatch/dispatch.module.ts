@@ -1,0 +1,29 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { EventProducer } from '../event-producer/event-producer.ts';
+import { EventProducerModule } from '../event-producer/event-producer.module.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { EventReader } from '../ports/event-reader.ts';
+import type { JobSender } from '../ports/job-sender.ts';
+import type { Logger } from '../ports/logger.ts';
+import { tokens } from '../ports/tokens.ts';
+import { Dispatcher, type DispatcherSettings } from './dispatcher.ts';
+
+/** Decides and hands out. Reads the log, sends jobs, records decisions; runs nothing and keeps no view. */
+@Module({})
+export class DispatchModule {
+  static register(ports: DynamicModule, source: string, settings: Partial<DispatcherSettings>): DynamicModule {
+    return {
+      module: DispatchModule,
+      imports: [ports, EventProducerModule.register(ports, source)],
+      providers: [
+        {
+          provide: Dispatcher,
+          inject: [tokens.eventReader, tokens.jobSender, EventProducer, tokens.clock, tokens.logger],
+          useFactory: (reader: EventReader, sender: JobSender, producer: EventProducer, clock: Clock, logger: Logger) =>
+            new Dispatcher({ reader, sender, producer, clock, logger, settings }),
+        },
+      ],
+      exports: [Dispatcher],
+    };
+  }
+}

@@ -1,0 +1,402 @@
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { EmbeddedEventAppender } from '../adapters/embedded/embedded-event-appender.ts';
+import { EmbeddedEventReader } from '../adapters/embedded/embedded-event-reader.ts';
+import { EmbeddedJobReceiver } from '../adapters/embedded/embedded-job-receiver.ts';
+import { EmbeddedJobSender } from '../adapters/embedded/embedded-job-sender.ts';
+import { EmbeddedJobs } from '../adapters/embedded/embedded-jobs.ts';
+import { openEmbeddedStore } from '../adapters/embedded/embedded-store.ts';
+import { DaybookError } from '../domain/errors.ts';
+import { decodeEvent } from '../domain/event-codec.ts';
+import { fold } from '../domain/evolve.ts';
+import type { Job } from '../domain/job.ts';
+import type { LogRecord } from '../domain/log-record.ts';
+import type { AcceptedOptions, DecodedRecord, TaskEvent, TaskEventData, TaskEventType } from '../domain/task-events.ts';
+import { EventProducer } from '../event-producer/event-producer.ts';
+import type { EventAppender } from '../ports/event-appender.ts';
+import type { JobDelivery } from '../ports/job-receiver.ts';
+import type { JobSender, SendOutcome } from '../ports/job-sender.ts';
+import type { Logger } from '../ports/logger.ts';
+import { eventually } from '../../test/support/eventually.ts';
+import { ManualClock } from '../../test/support/manual-clock.ts';
+import { temporaryFolder } from '../../test/support/temporary-folder.ts';
+import { Dispatcher, type DispatcherSettings } from './dispatcher.ts';
+
+const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+const retry = { maxAttempts: 3, backoff: 'exponential', baseMs: 1_000, maxMs: 60_000 } as const;
+const subject = { taskType: 'demo', taskTypeVersion: 1, tenant: 'default' } as const;
+
+/** Faults between the dispatcher and its real adapters, switched by the test. */
+interface Faults {
+  send: (job: Job, real: () => Promise<SendOutcome>) => Promise<SendOutcome>;
+  append: (record: LogRecord) => void;
+}
+
+/** A dispatcher on a real embedded log and queue. The test plays api and worker, and moves the clock. */
+async function system() {
+  const clock = new ManualClock();
+  const store = openEmbeddedStore({ folder: temporaryFolder(), clock });
+  const jobs = new EmbeddedJobs(store);
+  const appender = new EmbeddedEventAppender(store);
+  const reader = new EmbeddedEventReader(store);
+  const realSender = new EmbeddedJobSender(jobs);
+  const producer = new EventProducer(appender, clock, '/daybook/test/1');
+  const deliveries: JobDelivery[] = [];
+  const faults: Faults = { send: (_job, real) => real(), append: () => {} };
+  const sent: Job[] = [];
+  const sender: JobSender = {
+    send: (job) =>
+      faults.send(job, () => {
+        sent.push(job);
+        return realSender.send(job);
+      }),
+  };
+  const faultyAppender: EventAppender = {
+    topic: appender.topic,
+    append: async (record) => {
+      faults.append(record);
+      return appender.append(record);
+    },
+  };
+  const consumer = new EmbeddedJobReceiver(jobs).consume('default', 1_000, (delivery) => void deliveries.push(delivery));
+  let started: Dispatcher[] = [];
+
+  const startDispatcher = async (settings: Partial<DispatcherSettings> = {}) => {
+    const dispatcherProducer = new EventProducer(faultyAppender, clock, '/daybook/dispatcher/1');
+    const dispatcher = new Dispatcher({ reader, sender, producer: dispatcherProducer, clock, logger: silent, settings });
+    await dispatcher.start();
+    started.push(dispatcher);
+    await eventually(() => dispatcher.health().every(({ ok }) => ok));
+    return dispatcher;
+  };
+  const stopDispatchers = async () => {
+    await Promise.all(started.map((dispatcher) => dispatcher.stop(0)));
+    started = [];
+  };
+  onTestFinished(async () => {
+    await stopDispatchers();
+    await consumer.stop();
+    reader.close();
+    await store.close();
+  });
+
+  const record = <Type extends TaskEventType>(taskId: string, type: Type, data: TaskEventData[Type]) =>
+    producer.record({ ...subject, taskId, type, data });
+  const accept = (taskId: string, options: AcceptedOptions = {}, changes: Partial<TaskEventData['TaskAccepted']> = {}) =>
+    record(taskId, 'TaskAccepted', { payload: { of: taskId }, options, retry, timeoutMs: 30_000, submitter: 'anonymous', requestDigest: taskId, ...changes });
+  const start = (taskId: string, attempt: number, executionId = `${taskId}-x${attempt}`) =>
+    record(taskId, 'TaskExecutionStarted', { attempt, issue: 1, queue: 'default', executionId, workerId: 'w', handlerVersion: 1, redelivered: false, guarded: true });
+  const complete = (taskId: string, attempt: number) =>
+    record(taskId, 'TaskExecutionCompleted', { attempt, executionId: `${taskId}-x${attempt}`, workerId: 'w', result: null, durationMs: 1 });
+  const fail = (taskId: string, attempt: number, error: Partial<TaskEventData['TaskExecutionFailed']['error']> = {}) =>
+    record(taskId, 'TaskExecutionFailed', {
+      attempt,
+      executionId: `${taskId}-x${attempt}`,
+      workerId: 'w',
+      error: { name: 'Error', message: 'no', code: null, retryable: true, fingerprint: 'f', ...error },
+      cause: 'handler',
+      durationMs: 1,
+    });
+  /** A sound envelope around an event that only a newer build knows. */
+  const appendAs = (taskId: string, type: string) => {
+    const { record: known } = producer.prepare({ ...subject, taskId, type: 'TaskCancelled', data: { reason: 'r' }, cause: { attempt: 0, eventId: 'e' } });
+    return appender.append({ ...known, headers: known.headers.map(([name, value]) => [name, value.replace('TaskCancelled', type)]) });
+  };
+  const events = async (): Promise<DecodedRecord[]> => {
+    const cursor = reader.openCursor(new Map());
+    const records = await cursor.next({ maxRecords: 10_000, waitMs: 0 });
+    cursor.close();
+    return records.map((stored) => decodeEvent(stored));
+  };
+  const eventsOf = async (taskId: string) => (await events()).filter((event) => event.taskId === taskId) as TaskEvent[];
+  const typesOf = async (taskId: string) => (await eventsOf(taskId)).map(({ type }) => type);
+  /** Waits until the task's last event is of the type. */
+  const until = (taskId: string, type: TaskEventType) => eventually(async () => (await typesOf(taskId)).at(-1) === type);
+  /** Waits until everything that the dispatcher had to do is done: the log stands still over two looks. */
+  const settled = async () => {
+    let before = -1;
+    await eventually(async () => {
+      const end = (await events()).length + sent.length;
+      const still = end === before && started.every((dispatcher) => dispatcher.gauges.unsettled === 0);
+      before = end;
+      return still;
+    });
+  };
+  return { clock, appendAs, deliveries, sent, faults, startDispatcher, stopDispatchers, record, accept, start, complete, fail, events, eventsOf, typesOf, until, settled };
+}
+
+describe('Dispatcher', () => {
+  it('publishes the job of an accepted task, and records the dispatch after the confirm', async () => {
+    const { startDispatcher, accept, until, deliveries, faults, typesOf } = await system();
+    let recordedAtSend: string[] = [];
+    faults.send = async (job, real) => {
+      const outcome = await real();
+      recordedAtSend = await typesOf(job.taskId);
+      return outcome;
+    };
+    await startDispatcher();
+    await accept('t');
+    await until('t', 'TaskDispatched');
+    expect(recordedAtSend).toEqual(['TaskAccepted']);
+    expect(deliveries.map(({ job }) => job)).toEqual([
+      { taskId: 't', attempt: 1, issue: 1, queue: 'default', type: 'demo', typeVersion: 1, payload: { of: 't' }, timeoutMs: 30_000, expiresAtMs: null },
+    ]);
+  });
+
+  it('schedules the retry of a failed attempt, and publishes it when it is due and not before', async () => {
+    const { startDispatcher, accept, start, fail, until, eventsOf, sent, clock, settled } = await system();
+    await startDispatcher();
+    await accept('t');
+    await until('t', 'TaskDispatched');
+    await start('t', 1);
+    await fail('t', 1);
+    await until('t', 'TaskRetryScheduled');
+    const scheduled = (await eventsOf('t')).find((event) => event.type === 'TaskRetryScheduled')!;
+    const failed = (await eventsOf('t')).find((event) => event.type === 'TaskExecutionFailed')!;
+    const delayMs = scheduled.data.dueAtMs - failed.timeMs;
+    expect(delayMs).toBeGreaterThanOrEqual(500);
+    expect(delayMs).toBeLessThanOrEqual(1_000);
+    clock.advance(delayMs - 1);
+    await settled();
+    expect(sent.map(({ attempt }) => attempt)).toEqual([1]);
+    clock.advance(1);
+    await until('t', 'TaskDispatched');
+    expect(sent.map(({ attempt }) => attempt)).toEqual([1, 2]);
+    expect(sent[1]?.payload).toEqual({ of: 't' });
+  });
+
+  it('ends a task whose attempts are used up, and dispatches it no more', async () => {
+    const { startDispatcher, accept, start, fail, until, eventsOf, sent, clock } = await system();
+    await startDispatcher();
+    await accept('t');
+    for (let attempt = 1; attempt <= 3; attempt++) {
+      await eventually(() => sent.length === attempt);
+      await start('t', attempt);
+      await fail('t', attempt);
+      await until('t', attempt < 3 ? 'TaskRetryScheduled' : 'TaskFailedPermanently');
+      clock.advance(60_000);
+    }
+    expect((await eventsOf('t')).at(-1)?.data).toEqual({ reason: 'attempts-exhausted', attempts: 3 });
+    expect(sent.length).toBe(3);
+  });
+
+  it('does nothing when a finished history is replayed into a fresh dispatcher', async () => {
+    const { startDispatcher, stopDispatchers, accept, start, complete, fail, until, events, sent, settled } = await system();
+    await startDispatcher();
+    for (const taskId of ['a', 'b', 'c']) {
+      await accept(taskId);
+      await until(taskId, 'TaskDispatched');
+      await start(taskId, 1);
+      await (taskId === 'c' ? fail(taskId, 1, { retryable: false }) : complete(taskId, 1));
+    }
+    await until('c', 'TaskFailedPermanently');
+    await stopDispatchers();
+    const before = { events: (await events()).length, sent: sent.length };
+    const fresh = await startDispatcher();
+    await settled();
+    expect({ events: (await events()).length, sent: sent.length }).toEqual(before);
+    expect(fresh.gauges).toEqual({ openTasks: 1, closedTasks: 2, outstanding: 0, unsettled: 0 });
+  });
+
+  it('never runs a completed task again when its acceptance is repeated, also after a restart', async () => {
+    const { startDispatcher, stopDispatchers, accept, start, complete, until, sent, settled } = await system();
+    const first = await startDispatcher();
+    await accept('t');
+    await until('t', 'TaskDispatched');
+    await start('t', 1);
+    await complete('t', 1);
+    await eventually(() => first.gauges.closedTasks === 1);
+    await accept('t');
+    await settled();
+    await stopDispatchers();
+    await startDispatcher();
+    await accept('t');
+    await settled();
+    expect(sent.length).toBe(1);
+  });
+
+  it('waits for notBefore across a restart', async () => {
+    const { startDispatcher, stopDispatchers, accept, until, sent, settled, clock } = await system();
+    await startDispatcher();
+    await accept('t', { delayMs: 90_000_000 });
+    await settled();
+    await stopDispatchers();
+    clock.advance(89_999_999);
+    await startDispatcher();
+    await settled();
+    expect(sent).toEqual([]);
+    clock.advance(1);
+    await until('t', 'TaskDispatched');
+  });
+
+  it('ends a task that has not started by its expiry, and leaves a dispatched one alone', async () => {
+    const { startDispatcher, accept, until, typesOf, eventsOf, settled, clock, sent } = await system();
+    await startDispatcher();
+    await accept('waiting', { delayMs: 5_000, expiresInMs: 4_000 });
+    await accept('dispatched', { expiresInMs: 4_000 });
+    await until('dispatched', 'TaskDispatched');
+    clock.advance(4_000);
+    await until('waiting', 'TaskFailedPermanently');
+    expect((await eventsOf('waiting')).at(-1)?.data).toEqual({ reason: 'expired', attempts: 0 });
+    clock.advance(10_000);
+    await settled();
+    expect(await typesOf('dispatched')).toEqual(['TaskAccepted', 'TaskDispatched']);
+    expect(sent.map(({ taskId }) => taskId)).toEqual(['dispatched']);
+  });
+
+  it('keeps at most a window of attempts handed out, and goes on as outcomes come', async () => {
+    const { startDispatcher, accept, complete, start, sent, settled } = await system();
+    const dispatcher = await startDispatcher({ window: 2 });
+    for (const taskId of ['a', 'b', 'c', 'd', 'e']) await accept(taskId);
+    await settled();
+    expect(sent.map(({ taskId }) => taskId)).toEqual(['a', 'b']);
+    expect(dispatcher.gauges.outstanding).toBe(2);
+    await start('a', 1);
+    await complete('a', 1);
+    await settled();
+    expect(sent.map(({ taskId }) => taskId)).toEqual(['a', 'b', 'c']);
+    for (const taskId of ['b', 'c', 'd', 'e']) {
+      await eventually(() => sent.some((job) => job.taskId === taskId));
+      await start(taskId, 1);
+      await complete(taskId, 1);
+    }
+    await eventually(() => dispatcher.gauges.closedTasks === 5);
+    expect(dispatcher.gauges.outstanding).toBe(0);
+  });
+
+  it('counts what an earlier dispatcher handed out against the window', async () => {
+    const { startDispatcher, stopDispatchers, accept, settled, sent } = await system();
+    await startDispatcher({ window: 2 });
+    for (const taskId of ['a', 'b', 'c']) await accept(taskId);
+    await settled();
+    await stopDispatchers();
+    const next = await startDispatcher({ window: 2 });
+    await settled();
+    expect(sent.length).toBe(2);
+    expect(next.gauges.outstanding).toBe(2);
+  });
+
+  it('takes the highest priority first when the window has room', async () => {
+    const { startDispatcher, accept, start, complete, sent, settled } = await system();
+    await startDispatcher({ window: 1 });
+    await accept('first');
+    await settled();
+    await accept('low');
+    await accept('high', { priority: 9 });
+    await settled();
+    await start('first', 1);
+    await complete('first', 1);
+    await settled();
+    expect(sent.map(({ taskId }) => taskId)).toEqual(['first', 'high']);
+  });
+
+  it('cancels a waiting task before it is published', async () => {
+    const { startDispatcher, accept, record, until, settled, sent, clock, eventsOf } = await system();
+    await startDispatcher();
+    await accept('t', { delayMs: 1_000 });
+    await record('t', 'TaskCancellationRequested', { requestId: 'r', reason: 'not needed', by: 'ann' });
+    await until('t', 'TaskCancelled');
+    expect((await eventsOf('t')).at(-1)?.data).toEqual({ reason: 'not needed' });
+    clock.advance(2_000);
+    await settled();
+    expect(sent).toEqual([]);
+  });
+
+  it('opens a failed task again on request, with a fresh budget and the next attempt number', async () => {
+    const { startDispatcher, accept, start, fail, complete, record, until, sent, events } = await system();
+    await startDispatcher();
+    await accept('t');
+    await until('t', 'TaskDispatched');
+    await start('t', 1);
+    await fail('t', 1, { retryable: false });
+    await until('t', 'TaskFailedPermanently');
+    await record('t', 'TaskRetryRequested', { requestId: 'r', reason: 'fixed', by: 'ann' });
+    await until('t', 'TaskDispatched');
+    expect(sent.map(({ attempt }) => attempt)).toEqual([1, 2]);
+    await start('t', 2);
+    await complete('t', 2);
+    expect(fold('t', await events()).end?.kind).toBe('completed');
+  });
+
+  it('repeats a publish of unknown outcome after its time, as the same job, unless it was seen running', async () => {
+    const { startDispatcher, accept, start, sent, faults, settled, clock, typesOf } = await system();
+    await startDispatcher({ repeatUnknownAfterMs: 5_000 });
+    faults.send = async (_job, real) => {
+      await real();
+      return { type: 'unknown', detail: 'no answer' };
+    };
+    await accept('silent');
+    await accept('running');
+    await eventually(() => sent.length === 2);
+    await start('running', 1);
+    faults.send = (_job, real) => real();
+    clock.advance(4_000);
+    await settled();
+    expect(sent.length).toBe(2);
+    clock.advance(1_100);
+    await eventually(async () => (await typesOf('silent')).includes('TaskDispatched'));
+    await settled();
+    expect(sent.map(({ taskId, attempt, issue }) => [taskId, attempt, issue])).toEqual([
+      ['silent', 1, 1],
+      ['running', 1, 1],
+      ['silent', 1, 1],
+    ]);
+    expect(await typesOf('running')).toEqual(['TaskAccepted', 'TaskExecutionStarted', 'TaskDispatched']);
+  });
+
+  it('records nothing while the queue refuses, and dispatches by itself afterwards', async () => {
+    const { startDispatcher, accept, faults, until, typesOf, settled, clock } = await system();
+    const dispatcher = await startDispatcher();
+    faults.send = () => Promise.resolve({ type: 'refused', detail: 'full' });
+    await accept('t');
+    await eventually(() => dispatcher.health().some(({ name, ok }) => name === 'queue' && !ok));
+    clock.advance(1_000);
+    await settled();
+    expect(await typesOf('t')).toEqual(['TaskAccepted']);
+    faults.send = (_job, real) => real();
+    clock.advance(1_000);
+    await until('t', 'TaskDispatched');
+    expect(dispatcher.health().every(({ ok }) => ok)).toBe(true);
+  });
+
+  it('publishes a job once while the log cannot record its dispatch', async () => {
+    const { startDispatcher, accept, faults, until, sent, clock, eventsOf } = await system();
+    await startDispatcher();
+    let refusals = 0;
+    faults.append = () => {
+      if (refusals++ < 3) throw new DaybookError('log-unavailable', 'away');
+    };
+    await accept('t');
+    await eventually(async () => {
+      clock.advance(1_000);
+      return (await eventsOf('t')).some(({ type }) => type === 'TaskDispatched');
+    });
+    await until('t', 'TaskDispatched');
+    expect(sent.length).toBe(1);
+  });
+
+  it('appends the missing record of a dispatch whose dispatcher died, and publishes nothing', async () => {
+    const { startDispatcher, stopDispatchers, accept, start, faults, typesOf, sent, settled } = await system();
+    const doomed = await startDispatcher();
+    faults.append = () => {
+      throw new DaybookError('log-unavailable', 'died before recording');
+    };
+    await accept('t');
+    await eventually(() => sent.length === 1 && doomed.gauges.unsettled === 1);
+    await stopDispatchers();
+    faults.append = () => {};
+    await start('t', 1);
+    await startDispatcher();
+    await settled();
+    expect(await typesOf('t')).toEqual(['TaskAccepted', 'TaskExecutionStarted', 'TaskDispatched']);
+    expect(sent.length).toBe(1);
+  });
+
+  it('does not act on a task whose history it cannot read', async () => {
+    const { startDispatcher, accept, appendAs, settled, sent } = await system();
+    await accept('t');
+    await appendAs('t', 'TaskTeleported');
+    await startDispatcher();
+    await settled();
+    expect(sent).toEqual([]);
+  });
+});

@@ -1,0 +1,188 @@
+import { DaybookError } from '../domain/errors.ts';
+import { jobId } from '../domain/job.ts';
+import type { EventProducer } from '../event-producer/event-producer.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { ExecutionClaims } from '../ports/execution-claims.ts';
+import type { Ids } from '../ports/ids.ts';
+import type { JobConsumer, JobDelivery, JobReceiver } from '../ports/job-receiver.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { DependencyHealth, Service } from '../ports/service.ts';
+import type { TaskCatalog } from '../task-definition/task-catalog.ts';
+import { ExecutionGuard } from './execution-guard.ts';
+import { JobPipeline } from './job-pipeline.ts';
+import { Leases } from './leases.ts';
+import { LogWriter } from './log-writer.ts';
+import { Pauses } from './pauses.ts';
+import { Slots } from './slots.ts';
+
+export interface WorkerSettings {
+  /** Names this worker in history. */
+  readonly workerId: string;
+  readonly queues: readonly string[];
+  /** The most handlers that run at one time; at least 1. Default 16. */
+  readonly concurrency?: number;
+  /**
+   * The most jobs held per queue. Default 4 × concurrency: a job is held until its outcome is recorded, longer than
+   * its handler runs.
+   */
+  readonly prefetch?: number;
+  /** How long a claim holds unless it is renewed, which happens at a third of it. Default 10,000. */
+  readonly leaseMs?: number;
+  /** Of a result, as JSON in UTF-8. Default 256 KiB. */
+  readonly maxResultBytes?: number;
+  /** Of a child task's payload, likewise. Default 256 KiB. */
+  readonly maxPayloadBytes?: number;
+}
+
+export interface WorkerParts {
+  readonly receiver: JobReceiver;
+  readonly claims: ExecutionClaims;
+  readonly producer: EventProducer;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly logger: Logger;
+  readonly catalog: TaskCatalog;
+  readonly settings: WorkerSettings;
+}
+
+/** How long before its deadline a drain asks the handlers to end: a second, or a quarter of a shorter deadline. */
+const longestAbortGraceMs = 1_000;
+/** How long after its deadline a drain waits for claims to be released and records under way to settle. */
+const settlingMs = 1_000;
+
+/**
+ * Executes jobs: appends events and consumes jobs, and never reads history. What happens to one job stands in
+ * `JobPipeline`; here is what concerns all of them.
+ */
+export class Worker implements Service {
+  readonly name = 'worker';
+  readonly #parts: WorkerParts;
+  readonly #guard: ExecutionGuard;
+  readonly #leases: Leases;
+  readonly #pauses: Pauses;
+  readonly #writer: LogWriter;
+  readonly #pipeline: JobPipeline;
+  /** The newest delivery of each (task, attempt) in hand; it settles after those before it. */
+  readonly #inHand = new Map<string, Promise<void>>();
+  #consumers: readonly JobConsumer[] = [];
+  #stopping: Promise<void> | null = null;
+
+  /** @throws DaybookError `configuration-invalid`: a task requires a guard, and the claims guard nothing */
+  constructor(parts: WorkerParts) {
+    const { claims, producer, clock, ids, logger, catalog } = parts;
+    const { workerId, concurrency = 16, leaseMs = 10_000, maxResultBytes = 262_144, maxPayloadBytes = 262_144 } = parts.settings;
+    refuseMissingGuard(catalog, claims);
+    this.#parts = parts;
+    this.#pauses = new Pauses(clock);
+    this.#guard = new ExecutionGuard(claims, logger);
+    this.#leases = new Leases(leaseMs, this.#guard, clock, logger);
+    this.#writer = new LogWriter({
+      producer,
+      logger,
+      pauses: this.#pauses,
+      onAway: () => this.#consumers.forEach((consumer) => consumer.pause()),
+      onBack: () => this.#consumeAgain(),
+    });
+    this.#pipeline = new JobPipeline({
+      guard: this.#guard,
+      leases: this.#leases,
+      writer: this.#writer,
+      slots: new Slots(concurrency),
+      pauses: this.#pauses,
+      producer,
+      clock,
+      ids,
+      logger,
+      catalog,
+      workerId,
+      maxResultBytes,
+      maxPayloadBytes,
+    });
+  }
+
+  async start(): Promise<void> {
+    if (this.#stopping) return;
+    const { receiver, settings } = this.#parts;
+    const { queues, concurrency = 16, prefetch = 4 * concurrency } = settings;
+    this.#consumers = queues.map((queue) => receiver.consume(queue, prefetch, (delivery) => this.#deliver(delivery)));
+  }
+
+  /**
+   * Drains: takes nothing more, gives back what has not started, lets handlers finish and records their outcomes.
+   * Shortly before the deadline the handlers' signals abort; at the deadline what is left is broken off in good
+   * order: its claims are released and its jobs given back. Settles at the latest a second after the deadline.
+   */
+  stop(deadlineMs: number): Promise<void> {
+    this.#stopping ??= this.#drain(deadlineMs);
+    return this.#stopping;
+  }
+
+  health(): readonly DependencyHealth[] {
+    const { away } = this.#writer;
+    const { guards, reachable } = this.#guard;
+    return [
+      { name: 'log', ok: !away, detail: away ? 'takes no events: consuming is paused until it does' : 'takes events' },
+      {
+        name: 'claims',
+        ok: reachable || !requiresGuard(this.#parts.catalog),
+        detail: guards ? (reachable ? 'guard executions' : 'cannot be reached') : 'none: executions run unguarded',
+      },
+    ];
+  }
+
+  /** One delivery per (task, attempt) at a time: the same job may come twice at once, and the second waits its turn. */
+  #deliver(delivery: JobDelivery): void {
+    const id = jobId(delivery.job.taskId, delivery.job.attempt);
+    const before = this.#inHand.get(id);
+    const work = before ? before.then(() => this.#pipeline.process(delivery)) : this.#pipeline.process(delivery);
+    this.#inHand.set(id, work);
+    void work.then(() => {
+      if (this.#inHand.get(id) === work) this.#inHand.delete(id);
+    });
+  }
+
+  #consumeAgain(): void {
+    if (!this.#stopping) for (const consumer of this.#consumers) consumer.resume();
+  }
+
+  async #drain(deadlineMs: number): Promise<void> {
+    const graceMs = Math.min(longestAbortGraceMs, deadlineMs / 4);
+    for (const consumer of this.#consumers) consumer.pause();
+    this.#pipeline.drain();
+    if (!(await this.#idle(deadlineMs - graceMs))) {
+      this.#pipeline.abortHandlers();
+      if (!(await this.#idle(graceMs))) {
+        this.#pipeline.end();
+        await this.#idle(settlingMs);
+      }
+    }
+    this.#leases.stop();
+    // Gives back whatever a call that does not return still holds.
+    await Promise.all(this.#consumers.map((consumer) => consumer.stop()));
+  }
+
+  /** Whether all jobs in hand are settled within that time. */
+  #idle(withinMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const cancel = this.#parts.clock.setTimer(withinMs, () => resolve(false));
+      void this.#allSettled().then(() => {
+        cancel();
+        resolve(true);
+      });
+    });
+  }
+
+  async #allSettled(): Promise<void> {
+    while (this.#inHand.size > 0) await Promise.all(this.#inHand.values());
+  }
+}
+
+function requiresGuard(catalog: TaskCatalog): boolean {
+  return catalog.definitions.some((definition) => catalog.findHandler(definition.type, definition.version)?.definition.guard === 'required');
+}
+
+function refuseMissingGuard(catalog: TaskCatalog, claims: ExecutionClaims): void {
+  if (claims.guards || !requiresGuard(catalog)) return;
+  const types = catalog.definitions.filter(({ guard }) => guard === 'required').map(({ type }) => type);
+  throw new DaybookError('configuration-invalid', `guard: 'required' of ${types.join(', ')} needs claims: configure them, or leave guard out`);
+}
