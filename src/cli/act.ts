@@ -4,7 +4,7 @@ import type { Terminal } from './terminal.ts';
 
 /** Flags that every command understands, before and after its name. */
 export interface GlobalFlags extends ConnectionFlags {
-  readonly json: boolean;
+  readonly json?: true;
   readonly color: boolean;
 }
 

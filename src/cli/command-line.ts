@@ -32,7 +32,7 @@ export async function runCommandLine(args: readonly string[], surroundings: Surr
   const program = newProgram(surroundings);
   const act: Act = async (body) => {
     const flags = program.opts<GlobalFlags>();
-    const terminal = new Terminal(surroundings, flags);
+    const terminal = new Terminal(surroundings, { json: flags.json === true, color: flags.color });
     exitCode = await body({ terminal, flags });
   };
   addOperatorCommands(program, act, await settingFlags(args));
@@ -43,8 +43,8 @@ export async function runCommandLine(args: readonly string[], surroundings: Surr
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return exitCodeOfParser(error);
-    const { json = false, color = true } = program.opts<Partial<GlobalFlags>>();
-    return reportError(error, new Terminal(surroundings, { json, color }));
+    const { json, color } = program.opts<GlobalFlags>();
+    return reportError(error, new Terminal(surroundings, { json: json === true, color }));
   }
 }
 
@@ -56,7 +56,7 @@ function newProgram({ stdout, stderr, environment }: Surroundings): Command {
     .addHelpText('after', epilogue)
     .version(packageVersion(), '-V, --version', 'print the version')
     .helpCommand(false)
-    .option('--json', 'print JSON, as the HTTP interface has it', false)
+    .option('--json', 'print JSON, as the HTTP interface has it')
     .option('--no-color', 'no colours; they are used on a terminal only, and not with NO_COLOR')
     .option('--url <url>', 'the api, or the all-in-one process')
     .option('--diary-url <url>', 'the diary, where it is a process of its own')

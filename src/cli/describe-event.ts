@@ -71,7 +71,8 @@ function errorOf(data: Data): string {
 
 function dueIn(data: Data, event: EventItem): string {
   const delayMs = Date.parse(text(data, 'dueAt')) - Date.parse(event.time);
-  return Number.isNaN(delayMs) ? '' : `due in ${formatDuration(Math.max(0, delayMs))}`;
+  if (Number.isNaN(delayMs)) return '';
+  return delayMs > 0 ? `due in ${formatDuration(delayMs)}` : 'due at once';
 }
 
 function optionsOf(data: Data): string {

@@ -46,16 +46,16 @@ function addDemo(program: Command, act: Act): void {
     .description('the whole system on real files, every result checked; under a minute')
     .helpGroup('Run:')
     .option('--data-dir <folder>', 'where its data goes: an empty folder; default: a temporary one')
-    .option('--keep', 'go on serving when it is over, until Ctrl-C', false)
-    .addOption(new Option('--brokers', 'not built yet: on Kafka and RabbitMQ').default(false).hideHelp())
-    .addOption(new Option('--chaos', 'not built yet: with faults').default(false).hideHelp())
-    .action((folder: string | undefined, given: { dataDir?: string; keep: boolean; brokers: boolean; chaos: boolean }) =>
+    .option('--keep', 'go on serving when it is over, until Ctrl-C')
+    .addOption(new Option('--brokers', 'not built yet: on Kafka and RabbitMQ').hideHelp())
+    .addOption(new Option('--chaos', 'not built yet: with faults').hideHelp())
+    .action((folder: string | undefined, given: { dataDir?: string; keep?: true; brokers?: true; chaos?: true }) =>
       act(async ({ terminal }) => {
         if (given.brokers) throw notBuiltYet('the demo on Kafka and RabbitMQ (--brokers)');
         if (given.chaos) throw notBuiltYet('the demo with faults (--chaos)');
         const { runDemo } = await import('./demo/demo.ts');
         const { dataDir, keep } = given;
-        return runDemo(terminal, { keep, ...(folder === undefined ? {} : { folder }), ...(dataDir === undefined ? {} : { dataDir }) });
+        return runDemo(terminal, { keep: keep === true, ...(folder === undefined ? {} : { folder }), ...(dataDir === undefined ? {} : { dataDir }) });
       }),
     );
 }

@@ -22,7 +22,7 @@ export function reportError(error: unknown, terminal: Terminal): ExitCode {
 }
 
 function messageOf(error: unknown): string {
-  if (error instanceof DaybookProblem) return oneLine(error.status === 0 ? error.detail : `${error.detail} (${error.code})`);
+  if (error instanceof DaybookProblem) return oneLine(error.status === 0 ? error.detail : `${error.detail.replace(/\.$/, '')} (${error.code})`);
   return error instanceof Error ? error.message : String(error);
 }
 
@@ -48,6 +48,7 @@ function nextCommand(error: unknown): string | null {
   if (error.taskId !== null) return `daybook task get ${error.taskId}`;
   if (error.code === 'not-this-role') return 'set DAYBOOK_URL to the api and DAYBOOK_DIARY_URL to the diary';
   if (error.unavailable) return 'daybook doctor';
+  if (error.status === 400) return 'the same command with --help';
   return error.status === 404 ? 'daybook task list' : null;
 }
 

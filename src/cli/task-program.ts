@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import type { SubmitOptions } from '../client/create-client.ts';
 import type { Act } from './act.ts';
 import { notBuiltYet } from './not-built-yet.ts';
@@ -20,7 +20,7 @@ export function addTaskCommands(program: Command, act: Act): void {
 }
 
 interface SubmitCommandFlags extends Omit<SubmitOptions, 'version' | 'retry'> {
-  readonly wait: boolean;
+  readonly wait?: true;
   readonly timeout: number;
   readonly typeVersion?: number;
   readonly maxAttempts?: number;
@@ -33,8 +33,8 @@ function addSubmit(task: Command, act: Act): void {
     .argument('<type>', 'such as file.checksum')
     .argument('[payload]', 'JSON, - for stdin, or @FILE; default {}')
     .description('submit a task; prints its id and the receipt')
-    .option('--wait', 'follow it to its end', false)
-    .option('--timeout <duration>', 'how long to follow it, such as 30s', duration, 300_000)
+    .option('--wait', 'follow it to its end')
+    .addOption(timeoutOption('how long to follow it', '5m'))
     .option('--idempotency-key <key>', 'the same key and content give the same task; default: one is made')
     .option('--type-version <number>', 'default: the highest registered', wholeNumber)
     .option('--queue <name>')
@@ -47,10 +47,11 @@ function addSubmit(task: Command, act: Act): void {
     .option('--tag <name=value>', 'may be repeated', tag)
     .action((type: string, argument: string | undefined, given: SubmitCommandFlags) =>
       act(async ({ terminal, flags }) => {
-        const { timeout, typeVersion, maxAttempts, tag: tags, ...others } = given;
+        const { wait, timeout, typeVersion, maxAttempts, tag: tags, ...others } = given;
         const payload = await readPayload(argument, terminal);
         return submitTask(terminal, connect(flags, terminal.surroundings.environment, submitRetries), type, payload, {
           ...others,
+          wait: wait === true,
           timeoutMs: timeout,
           ...(typeVersion === undefined ? {} : { version: typeVersion }),
           ...(maxAttempts === undefined ? {} : { retry: { maxAttempts } }),
@@ -84,7 +85,7 @@ function addQuestions(task: Command, act: Act): void {
     .command('wait')
     .argument('<id>')
     .description('wait for the end of a task; exit code 8 when it did not complete, 7 when the time is over')
-    .option('--timeout <duration>', 'such as 30s', duration, 300_000)
+    .addOption(timeoutOption('how long to wait', '5m'))
     .action((id: string, { timeout }: { timeout: number }) =>
       act(({ terminal, flags }) => waitForTask(terminal, connect(flags, terminal.surroundings.environment), id, timeout)),
     );
@@ -119,7 +120,7 @@ function addProjectionCommands(program: Command, act: Act): void {
     .argument('[name]', 'may be left out where there is only one')
     .description('rebuild it beside the live one and compare both; exit code 1 when they differ')
     .option('--no-wait', 'return once it has begun')
-    .option('--timeout <duration>', 'how long to wait, such as 10m', duration, 600_000)
+    .addOption(timeoutOption('how long to wait', '10m'))
     .action((name: string | undefined, { wait, timeout }: { wait: boolean; timeout: number }) =>
       act(({ terminal, flags }) =>
         rebuildProjection(terminal, connect(flags, terminal.surroundings.environment), name, { wait, timeoutMs: timeout }),
@@ -132,4 +133,8 @@ function addProjectionCommands(program: Command, act: Act): void {
     .action(() => {
       throw notBuiltYet('daybook projection verify');
     });
+}
+
+function timeoutOption(meaning: string, otherwise: string): Option {
+  return new Option('--timeout <duration>', `${meaning}, such as 30s`).argParser(duration).default(duration(otherwise), otherwise);
 }

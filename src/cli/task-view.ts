@@ -53,7 +53,7 @@ export function renderTimeline(events: readonly EventItem[], paint: Paint, colum
 
 function factsOf(task: TaskView): ReadonlyArray<readonly [string, string]> {
   const facts: Array<readonly [string, string | null | undefined]> = [
-    ['attempt', task.state === 'rejected' ? null : `${task.attempt} of ${task.maxAttempts}`],
+    ['attempt', attemptOf(task)],
     ['queue', task.queue && `${task.queue}${task.priority ? `, priority ${task.priority}` : ''}`],
     ['worker', task.workerId],
     ['due', task.dueAt && formatInstant(task.dueAt)],
@@ -71,6 +71,12 @@ function factsOf(task: TaskView): ReadonlyArray<readonly [string, string]> {
     ...task.anomalies.map(({ code, detail }) => ['anomaly', `${code}: ${detail}`] as const),
   ];
   return facts.filter((fact): fact is readonly [string, string] => Boolean(fact[1]));
+}
+
+/** An operator's retry opens a new budget, so the number may be above it. */
+function attemptOf({ state, attempt, maxAttempts }: TaskView): string | null {
+  if (state === 'rejected') return null;
+  return attempt > maxAttempts ? `${attempt}, the budget of ${maxAttempts} was renewed by an operator` : `${attempt} of ${maxAttempts}`;
 }
 
 /** From acceptance to the end; null before that. */

@@ -3,6 +3,7 @@ import { decodeEvent } from '../domain/event-codec.ts';
 import type { Job } from '../domain/job.ts';
 import type { JsonValue } from '../domain/json.ts';
 import type { StoredRecord } from '../domain/log-record.ts';
+import { startDeadlineMs } from '../domain/task-state.ts';
 import type { EventDraft } from '../event-producer/event-producer.ts';
 import type { OpenTask } from './open-tasks.ts';
 
@@ -32,7 +33,7 @@ export function jobOf(task: OpenTask, { attempt, queue, issue }: DispatchDecisio
     typeVersion: accepted.typeVersion,
     payload,
     timeoutMs: accepted.timeoutMs,
-    expiresAtMs: accepted.expiresAtMs,
+    expiresAtMs: startDeadlineMs(task.state),
   };
 }
 

@@ -195,6 +195,11 @@ describe('expiry', () => {
     const waiting = expiring.dispatched(1).started(1, 'e1').failed(1, 'e1').retryScheduled(2);
     given(waiting).when(second(10)).then({ ...expired, attempt: 2, attempts: 1, causeId: waiting.lastId });
   });
+  it('holds no more once an operator has opened the task again', () => {
+    const reopened = expiring.at(second(10)).failedPermanently({ reason: 'expired', attempts: 0 }).at(second(60)).retryRequested().retryScheduled(2, { reason: 'operator', dueAtMs: second(60) });
+    given(reopened).when(second(60)).then(dispatchOf(2));
+    given(reopened.dispatched(2).started(2, 'e2').failed(2, 'e2')).when(second(60)).then({ type: 'ScheduleRetry', attempt: 3 });
+  });
   it('never ends a completed task', () => given(expiring.dispatched(1).started(1, 'e1').completed(1, 'e1')).when(second(99)).then());
 });
 

@@ -1,7 +1,7 @@
 import { latestInstantMs } from './instant.ts';
 import { retryDelayMs } from './retry-schedule.ts';
 import type { PermanentFailureReason, RetryReason } from './task-events.ts';
-import { newestAttempt, wasHandedOut, type Accepted, type Attempt, type Failure, type TaskState } from './task-state.ts';
+import { newestAttempt, startDeadlineMs, wasHandedOut, type Accepted, type Attempt, type Failure, type TaskState } from './task-state.ts';
 
 /** What the dispatcher may be told beside a task's own history. */
 export interface DispatchPolicy {
@@ -46,7 +46,7 @@ function nextStep(state: TaskState, accepted: Accepted, newest: Attempt, policy:
   }
   if (newest.failure) return [afterFailure(state, accepted, newest, newest.failure, policy)];
   if (wasHandedOut(newest)) return [];
-  const { expiresAtMs } = accepted;
+  const expiresAtMs = startDeadlineMs(state);
   if (expiresAtMs !== null && expiresAtMs <= nowMs) return [failPermanently('expired', newest, newest.causeId)];
   if (newest.dueAtMs > nowMs) return [{ type: 'WakeAt', timeMs: Math.min(newest.dueAtMs, expiresAtMs ?? Infinity) }];
   return [{ type: 'Dispatch', attempt: newest.attempt, queue: accepted.queue, issue: 1 }];
@@ -61,7 +61,8 @@ function afterFailure(state: TaskState, accepted: Accepted, failed: Attempt, fai
   const delayMs = retryDelayMs(accepted.retry, state.taskId, failed.attempt, error.retryAfterMs);
   const dueAtMs = Math.min(latestInstantMs, failure.timeMs + delayMs);
   // A retry that would only become due after the expiry can never start: the task ends now instead of then.
-  if (accepted.expiresAtMs !== null && dueAtMs >= accepted.expiresAtMs) return failPermanently('expired', failed, eventId);
+  const expiresAtMs = startDeadlineMs(state);
+  if (expiresAtMs !== null && dueAtMs >= expiresAtMs) return failPermanently('expired', failed, eventId);
   return { type: 'ScheduleRetry', attempt: failed.attempt + 1, dueAtMs, reason: 'failed', causeId: eventId };
 }
 

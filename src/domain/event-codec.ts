@@ -214,7 +214,7 @@ const readers: { readonly [Type in TaskEventType]: (value: JsonObject) => TaskEv
     attempt: count(value, 'attempt', 1),
     executionId: text(value, 'executionId'),
     sequence: count(value, 'sequence', 1),
-    fraction: amount(value, 'fraction'),
+    fraction: amount(value, 'fraction', 1),
     ...optional(value, 'note', text),
   }),
   TaskExecutionCompleted: (value) => ({
@@ -250,7 +250,7 @@ const readers: { readonly [Type in TaskEventType]: (value: JsonObject) => TaskEv
 function acceptedOptions(value: JsonObject): AcceptedOptions {
   return {
     ...optional(value, 'queue', text),
-    ...optional(value, 'priority', (options, name) => count(options, name, 0)),
+    ...optional(value, 'priority', (options, name) => count(options, name, 0, 9)),
     ...(value.notBefore === undefined ? {} : { notBeforeMs: time(value, 'notBefore') }),
     ...optional(value, 'delayMs', amount),
     ...(value.expiresAt === undefined ? {} : { expiresAtMs: time(value, 'expiresAt') }),
@@ -328,18 +328,18 @@ function flag(value: JsonObject, name: string): boolean {
   return member;
 }
 
-function amount(value: JsonObject, name: string): number {
+function amount(value: JsonObject, name: string, most = Number.MAX_VALUE): number {
   const member = value[name];
-  if (typeof member !== 'number' || !Number.isFinite(member) || member < 0) {
-    throw new Malformed(`${name} must be a number, at least 0`);
+  if (typeof member !== 'number' || !Number.isFinite(member) || member < 0 || member > most) {
+    throw new Malformed(`${name} must be a number, at least 0${most < Number.MAX_VALUE ? ` and at most ${most}` : ''}`);
   }
   return member;
 }
 
-function count(value: JsonObject, name: string, least: number): number {
+function count(value: JsonObject, name: string, least: number, most = Number.MAX_SAFE_INTEGER): number {
   const member = value[name];
-  if (typeof member !== 'number' || !Number.isSafeInteger(member) || member < least) {
-    throw new Malformed(`${name} must be a whole number, at least ${least}`);
+  if (typeof member !== 'number' || !Number.isSafeInteger(member) || member < least || member > most) {
+    throw new Malformed(`${name} must be a whole number, at least ${least}${most < Number.MAX_SAFE_INTEGER ? ` and at most ${most}` : ''}`);
   }
   return member;
 }

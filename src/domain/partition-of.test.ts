@@ -28,7 +28,7 @@ it('has one partition where there is only one', () => {
   expect(partitionOf('anything', 1)).toBe(0);
 });
 
-it('always names a partition that exists, the same one for the same key', () => {
+it('always names a partition that exists, the same one for the same key', { timeout: 60_000 }, () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), fc.integer({ min: 1, max: 1_000 }), (key, partitions) => {
       const partition = partitionOf(key, partitions);

@@ -6,12 +6,12 @@ import type { DecodedRecord, TaskEvent } from './task-events.ts';
 import { newestAttempt, phaseOf, type TaskPhase, type TaskState } from './task-state.ts';
 
 /*
- * Every sequence of up to nine events of one task, in any order and with repetitions: two attempts, two executions
+ * Every sequence of up to eight events of one task, in any order and with repetitions: two attempts, two executions
  * (e1 may run in attempt 1 only, e2 in either), cancellation, permanent failure and an operator's retry.
  * `evolve` knows nothing but the state, so sequences that lead to one state are followed once. Anomalies are left
  * out when states are compared: nothing else depends on them.
  */
-const longest = 9;
+const longest = 8;
 const alphabet: readonly DecodedRecord[] = [
   (events: TaskHistory) => events.accepted(),
   (events: TaskHistory) => events.accepted({ requestDigest: 'digest-2' }),
@@ -65,7 +65,7 @@ it(`holds every invariant in all sequences of up to ${longest} events`, { timeou
   const seconds = ((performance.now() - beginMs) / 1_000).toFixed(1);
   const sequences = (alphabet.length ** longest).toExponential(1);
   process.stdout.write(`small scope: ${sequences} sequences, ${known.size} states, ${steps} steps, ${seconds} s\n`);
-  expect(known.size).toBeGreaterThan(10_000);
+  expect(known.size).toBeGreaterThan(7_000);
 });
 
 /** Two states with one key have the same future. The order of `seen` is of no consequence. */

@@ -154,6 +154,14 @@ export function isTerminal(state: TaskState): boolean {
   return state.end !== null || state.rejected !== null;
 }
 
+/**
+ * By when the task must have started, or it expires; null when it never does. An operator who opens an ended task
+ * again wants it to run: the expiry that its client asked for holds no more.
+ */
+export function startDeadlineMs({ accepted, budgetFrom }: TaskState): number | null {
+  return budgetFrom > 1 ? null : (accepted?.expiresAtMs ?? null);
+}
+
 /** Whether an attempt was handed to a worker: dispatched, or seen there before its dispatch was recorded. */
 export function wasHandedOut(attempt: Attempt): boolean {
   return attempt.dispatches.length > 0 || attempt.executions.length > 0 || attempt.failure !== null;

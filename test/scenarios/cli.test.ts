@@ -174,12 +174,11 @@ describe('daybook log export', () => {
     expect(await daybook(['log', 'export', '--data-dir', join(folder, 'nothing')])).toMatchObject({ exitCode: 1, stdout: '' });
   });
 
-  it('ends quietly when its reader has seen enough', async () => {
-    const command = `"${bin}" log export --data-dir "${join(folder, 'data')}" | head -n 1`;
-    const child = spawn('sh', ['-c', command], { cwd: root, env: environment({}) });
-    const [stdout, stderr] = await Promise.all([readText(child.stdout), readText(child.stderr)]);
-    expect(stdout.trimEnd().split('\n')).toHaveLength(1);
-    expect(stderr).not.toMatch(/EPIPE|Error/);
+  it('ends quietly, with 0, when its reader has gone', async () => {
+    await ask('task', 'submit', 'demo.hopeless', '{"name":"written"}', '--wait');
+    const command = `("${bin}" log export --data-dir "${join(folder, 'data')}"; echo "exit code $?" >&2) | true`;
+    const child = spawn('sh', ['-c', command], { cwd: root, env: environment({}), stdio: ['ignore', 'ignore', 'pipe'] });
+    expect(await readText(child.stderr)).toBe('exit code 0\n');
   });
 });
 

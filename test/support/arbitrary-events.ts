@@ -24,6 +24,7 @@ export const jsonValues: fc.Arbitrary<JsonValue> = fc
 export const texts = fc.string({ unit: fc.oneof(fc.integer({ min: 0, max: 0xffff }).map((code) => String.fromCharCode(code)), fc.constantFrom('a', 'b')) });
 const names = fc.constantFrom('default', 'heavy', 'e1', 'e2', 'worker-1');
 const counts = fc.oneof(fc.integer({ min: 1, max: 5 }), fc.maxSafeNat().map((number) => Math.max(1, number)));
+const fractions = fc.double({ min: 0, max: 1, noNaN: true }).map((fraction) => fraction + 0);
 const amounts = fc.oneof(fc.nat({ max: 10_000 }), fc.double({ min: 0, noNaN: true, noDefaultInfinity: true })).map((amount) => amount + 0);
 export const instants = fc.integer({ min: Date.UTC(0, 0, 1), max: latestInstantMs });
 const flags = fc.boolean();
@@ -92,7 +93,7 @@ const dataOf: DataOf = {
     guarded: flags,
   }),
   TaskExecutionProgressed: record<Required<TaskEventData['TaskExecutionProgressed']>>(
-    { attempt: counts, executionId: names, sequence: counts, fraction: amounts, note: texts },
+    { attempt: counts, executionId: names, sequence: counts, fraction: fractions, note: texts },
     ['note'],
   ),
   TaskExecutionCompleted: record({ attempt: counts, executionId: names, workerId: names, result: jsonValues, durationMs: amounts }),

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdirSync, readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Worker } from 'node:worker_threads';
@@ -44,6 +44,14 @@ describe('the lock of a data folder', () => {
     editMeta(folder, "UPDATE meta SET value = '1' WHERE name = 'format'");
     expect(() => open(folder)).not.toThrow();
   });
+});
+
+it('names the folder that cannot be opened', () => {
+  const file = join(temporaryFolder(), 'file');
+  writeFileSync(file, '');
+  const error = thrownBy(() => openEmbeddedStore({ folder: join(file, 'data'), clock: new ManualClock() }));
+  expect(hasCode(error, 'log-unavailable')).toBe(true);
+  expect(String(error)).toContain(join(file, 'data'));
 });
 
 describe('a reader beside the writer', () => {
@@ -156,12 +164,23 @@ describe('a full disk', () => {
     expect((await readAll(reader)).map(indexOf)).toEqual(upTo(stored + 1));
     expect((await sender.send(job('t'))).type).toBe('confirmed');
   });
+});
 
-  it('cannot be told from a folder that may not be written: the opening says which', () => {
-    const folder = join('/proc', 'daybook-cannot-be-made-here');
-    const error = thrownBy(() => openEmbeddedStore({ folder, clock: new ManualClock() }));
-    expect(hasCode(error, 'log-unavailable')).toBe(true);
-    expect(String(error)).toContain(folder);
+describe('the file', () => {
+  it('is synced with every commit, and recovers from the loss of power', () => {
+    const { database } = open(temporaryFolder()).store;
+    expect(database.prepare('PRAGMA journal_mode').get()).toMatchObject({ journal_mode: 'wal' });
+    expect(database.prepare('PRAGMA synchronous').get()).toMatchObject({ synchronous: 2 });
+  });
+
+  it('refuses a second completion of a task by itself, whatever the claims allow', () => {
+    const { database } = open(temporaryFolder()).store;
+    const insert = database.prepare(`INSERT INTO claims
+      (task_id, attempt, worker_id, lease_epoch, lease_end_ms, deaths, claimed_ms, completed) VALUES (?, ?, '', 0, 0, 0, 0, ?)`);
+    insert.run('task', 1, 0);
+    insert.run('task', 2, 1);
+    insert.run('other', 1, 1);
+    expect(() => insert.run('task', 3, 1)).toThrow(/UNIQUE/);
   });
 });
 

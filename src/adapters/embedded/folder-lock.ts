@@ -26,7 +26,7 @@ export function lockFolder(folder: string): FolderLock {
     if (!isBusy(cause)) throw cause;
     throw new DaybookError('folder-in-use', `The data folder ${folder} is in use by ${ownerOf(pidFile)}. Stop it, or choose another folder`, { cause });
   }
-  writeFileSync(pidFile, `${process.pid}\n`);
+  writePid(pidFile);
   return {
     release() {
       if (!database.isOpen) return;
@@ -35,6 +35,14 @@ export function lockFolder(folder: string): FolderLock {
       database.close();
     },
   };
+}
+
+function writePid(pidFile: string): void {
+  try {
+    writeFileSync(pidFile, `${process.pid}\n`);
+  } catch {
+    // A full disk must not keep the folder from being opened: reading, and waiting for room, work all the same.
+  }
 }
 
 function ownerOf(pidFile: string): string {

@@ -18,6 +18,7 @@ import {
   projectionTables,
   readPositions,
   tableOf,
+  type ProjectionTable,
 } from './sqlite-projection-schema.ts';
 
 /** How long a call waits for another owner's transaction before it counts as unavailable. */
@@ -31,7 +32,7 @@ const rowsPerTurn = 1_000;
 export class SqliteProjectionStore implements ProjectionStore {
   readonly #path: string;
   readonly #database: DatabaseSync;
-  readonly #statements = new Map<string, StatementSync>();
+  readonly #prepared = new Map<string, StatementSync>();
   #closed = false;
 
   /** @param folder the data folder; it exists */
@@ -65,13 +66,12 @@ export class SqliteProjectionStore implements ProjectionStore {
     return this.#transaction(() => {
       // First of all the position: whoever comes second finds it moved, and changes nothing.
       if (!samePositions(this.#positions(generation), expected)) return false;
-      this.#savePositions(generation, next);
-      this.#run(`UPDATE ${tableOf(generation, 'meta')} SET value = max(CAST(value AS INTEGER), ?) WHERE name = 'last_event_ms'`, batch.lastEventMs);
-      const stored = this.#rows(generation, taskIds);
-      for (const row of change(stored)) this.#saveRow(generation, row, stored.has(row.state.taskId));
-      for (const { partition, offset, detail } of batch.quarantined) {
-        this.#run(`INSERT OR REPLACE INTO ${tableOf(generation, 'quarantine')} VALUES (?, ?, ?)`, partition, offset, detail);
-      }
+      const sql = statements[generation];
+      for (const [partition, offset] of next) this.#run(sql.savePosition, partition, offset);
+      this.#run(sql.saveTime, batch.lastEventMs);
+      const stored = this.#rows(sql, taskIds);
+      for (const row of change(stored)) this.#saveRow(sql, row, stored.has(row.state.taskId));
+      for (const { partition, offset, detail } of batch.quarantined) this.#run(sql.saveQuarantined, partition, offset, detail);
       return true;
     });
   }
@@ -80,10 +80,10 @@ export class SqliteProjectionStore implements ProjectionStore {
     this.#transaction(() => {
       dropGeneration(this.#database, 'rebuild');
       createGeneration(this.#database, 'rebuild');
-      const meta = `INSERT INTO ${tableOf('rebuild', 'meta')} VALUES (?, ?)`;
-      this.#run(meta, 'version', generationVersion);
-      this.#run(meta, 'log_identity', logIdentity);
-      this.#run(meta, 'last_event_ms', '0');
+      const { addMeta } = statements.rebuild;
+      this.#run(addMeta, 'version', generationVersion);
+      this.#run(addMeta, 'log_identity', logIdentity);
+      this.#run(addMeta, 'last_event_ms', '0');
     });
   }
 
@@ -120,7 +120,7 @@ export class SqliteProjectionStore implements ProjectionStore {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#statements.clear();
+    this.#prepared.clear();
     this.#database.close();
   }
 
@@ -134,21 +134,15 @@ export class SqliteProjectionStore implements ProjectionStore {
   }
 
   #meta(generation: Generation, name: string): unknown {
-    return this.#statement(`SELECT value FROM ${tableOf(generation, 'meta')} WHERE name = ?`).get(name)?.value;
+    return this.#statement(statements[generation].meta).get(name)?.value;
   }
 
   #positions(generation: Generation): Positions {
-    return readPositions(this.#statement(`SELECT partition, next_offset FROM ${tableOf(generation, 'positions')}`));
+    return readPositions(this.#statement(statements[generation].positions));
   }
 
-  #savePositions(generation: Generation, positions: Positions): void {
-    for (const [partition, offset] of positions) {
-      this.#run(`INSERT OR REPLACE INTO ${tableOf(generation, 'positions')} VALUES (?, ?)`, partition, offset);
-    }
-  }
-
-  #rows(generation: Generation, taskIds: readonly string[]): Map<string, TaskRow> {
-    const statement = this.#statement(`SELECT row FROM ${tableOf(generation, 'tasks')} WHERE task_id = ?`);
+  #rows(sql: Statements, taskIds: readonly string[]): Map<string, TaskRow> {
+    const statement = this.#statement(sql.row);
     const rows = new Map<string, TaskRow>();
     for (const taskId of taskIds) {
       const found = statement.get(taskId);
@@ -157,31 +151,26 @@ export class SqliteProjectionStore implements ProjectionStore {
     return rows;
   }
 
-  #saveRow(generation: Generation, row: TaskRow, isStored: boolean): void {
+  #saveRow(sql: Statements, row: TaskRow, isStored: boolean): void {
     const { state } = row;
-    const tags = Object.entries(state.accepted?.tags ?? {});
+    const { taskId, accepted, rejected, attempts } = state;
+    const tags = Object.entries(accepted?.tags ?? {});
     this.#run(
-      `INSERT INTO ${tableOf(generation, 'tasks')} VALUES (?, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT (task_id) DO UPDATE SET accepted_ms = excluded.accepted_ms, phase = excluded.phase, type = excluded.type,
-         batch = excluded.batch, attempts = excluded.attempts, row = excluded.row`,
-      state.taskId,
-      state.accepted?.timeMs ?? state.rejected?.timeMs ?? null,
+      sql.saveTask,
+      taskId,
+      accepted?.timeMs ?? rejected?.timeMs ?? null,
       phaseOf(state),
-      state.accepted?.type ?? state.rejected?.type ?? null,
-      state.accepted?.batch ?? null,
-      state.attempts.findLast(wasHandedOut)?.attempt ?? 0,
+      accepted?.type ?? rejected?.type ?? null,
+      accepted?.batch ?? null,
+      attempts.findLast(wasHandedOut)?.attempt ?? 0,
       JSON.stringify(row),
     );
     if (isStored) {
-      this.#run(`DELETE FROM ${tableOf(generation, 'attempts')} WHERE task_id = ?`, state.taskId);
-      if (tags.length > 0) this.#run(`DELETE FROM ${tableOf(generation, 'tags')} WHERE task_id = ?`, state.taskId);
+      this.#run(sql.dropAttempts, taskId);
+      if (tags.length > 0) this.#run(sql.dropTags, taskId);
     }
-    for (const [place, values] of state.attempts.flatMap(attemptValues).entries()) {
-      this.#run(`INSERT INTO ${tableOf(generation, 'attempts')} VALUES (?, ?, ?, ?, ?, ?, ?)`, state.taskId, place, ...values);
-    }
-    for (const [name, value] of tags) {
-      this.#run(`INSERT INTO ${tableOf(generation, 'tags')} VALUES (?, ?, ?)`, state.taskId, name, value);
-    }
+    for (const [place, values] of attempts.flatMap(attemptValues).entries()) this.#run(sql.addAttempt, taskId, place, ...values);
+    for (const [name, value] of tags) this.#run(sql.addTag, taskId, name, value);
   }
 
   #run(sql: string, ...values: SQLInputValue[]): void {
@@ -190,10 +179,10 @@ export class SqliteProjectionStore implements ProjectionStore {
 
   /** Prepared once. SQLite prepares it anew by itself when the tables changed. */
   #statement(sql: string): StatementSync {
-    const known = this.#statements.get(sql);
+    const known = this.#prepared.get(sql);
     if (known) return known;
     const statement = this.#database.prepare(sql);
-    this.#statements.set(sql, statement);
+    this.#prepared.set(sql, statement);
     return statement;
   }
 
@@ -211,6 +200,31 @@ export class SqliteProjectionStore implements ProjectionStore {
     }
   }
 }
+
+type Statements = ReturnType<typeof statementsFor>;
+
+function statementsFor(generation: Generation) {
+  const name = (table: ProjectionTable) => tableOf(generation, table);
+  return {
+    positions: `SELECT partition, next_offset FROM ${name('positions')}`,
+    savePosition: `INSERT OR REPLACE INTO ${name('positions')} VALUES (?, ?)`,
+    meta: `SELECT value FROM ${name('meta')} WHERE name = ?`,
+    addMeta: `INSERT INTO ${name('meta')} VALUES (?, ?)`,
+    saveTime: `UPDATE ${name('meta')} SET value = max(CAST(value AS INTEGER), ?) WHERE name = 'last_event_ms'`,
+    saveQuarantined: `INSERT OR REPLACE INTO ${name('quarantine')} VALUES (?, ?, ?)`,
+    row: `SELECT row FROM ${name('tasks')} WHERE task_id = ?`,
+    saveTask: `INSERT INTO ${name('tasks')} VALUES (?, ?, ?, ?, ?, ?, ?)
+      ON CONFLICT (task_id) DO UPDATE SET accepted_ms = excluded.accepted_ms, phase = excluded.phase, type = excluded.type,
+        batch = excluded.batch, attempts = excluded.attempts, row = excluded.row`,
+    dropAttempts: `DELETE FROM ${name('attempts')} WHERE task_id = ?`,
+    addAttempt: `INSERT INTO ${name('attempts')} VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    dropTags: `DELETE FROM ${name('tags')} WHERE task_id = ?`,
+    addTag: `INSERT INTO ${name('tags')} VALUES (?, ?, ?)`,
+  } as const;
+}
+
+/** Texts that are made once, so that finding the prepared statement of one costs nothing. */
+const statements = { live: statementsFor('live'), rebuild: statementsFor('rebuild') } as const;
 
 type AttemptValues = [attempt: number, executionId: string | null, workerId: string | null, outcome: string | null, fingerprint: string | null];
 

@@ -8,6 +8,11 @@ export interface DiaryThreadData {
   /** The data folder, with the log in it. */
   readonly folder: string;
   readonly topic: string;
+  /**
+   * How often the thread looks at the log by itself while it waits, default 250 ms. The host tells it when the log
+   * has grown; this is for the case that it does not.
+   */
+  readonly pollMs?: number;
 }
 
 export type DiaryCall =

@@ -12,10 +12,8 @@ import type { DiaryAnswers, DiaryCall, DiaryThreadData, FromDiaryThread, ToDiary
 // and its host starts another one.
 
 const healthEveryMs = 500;
-/** The host says when the log has grown; looking by itself is for the case that it does not. */
-const pollMs = 250;
 
-const { folder, topic } = workerData as DiaryThreadData;
+const { folder, topic, pollMs = 250 } = workerData as DiaryThreadData;
 const clock = new SystemClock();
 const reader = openEmbeddedLogReader(folder, { topic, pollMs });
 const store = new SqliteProjectionStore(folder);
