@@ -23,7 +23,7 @@ bench: build ## measure throughput and latency
 	@node bench/run.mjs
 
 build: setup ## compile src into dist
-	@node_modules/.bin/tsc -b src
+	@node_modules/.bin/tsc -b src examples
 
 setup: $(installed) ## a fitting Node and the dependencies, when they are missing or changed
 

@@ -8,7 +8,7 @@ const compiler = fileURLToPath(new URL('../node_modules/typescript/bin/tsc', imp
 const built = fileURLToPath(new URL('../dist/index.js', import.meta.url));
 
 if (existsSync(compiler)) {
-  const { status } = spawnSync(process.execPath, [compiler, '-b', 'src'], { cwd: root, stdio: 'inherit' });
+  const { status } = spawnSync(process.execPath, [compiler, '-b', 'src', 'examples'], { cwd: root, stdio: 'inherit' });
   process.exitCode = status ?? 1;
 } else if (!existsSync(built)) {
   console.error(`daybook in ${root} is not built and its compiler is not installed; run "make build" there first.`);

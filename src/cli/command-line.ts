@@ -62,7 +62,7 @@ function newProgram({ stdout, stderr, environment }: Surroundings): Command {
     .option('--diary-url <url>', 'the diary, where it is a process of its own')
     .addOption(new Option('--api-key-file <file>', 'file that holds the API key'))
     .helpOption('-h, --help', 'show help')
-    .configureHelp({ showGlobalOptions: false })
+    .configureHelp({ showGlobalOptions: true })
     .configureOutput({
       writeOut: (text) => void stdout.write(text),
       writeErr: (text) => void stderr.write(text),

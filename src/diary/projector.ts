@@ -1,6 +1,6 @@
 import { DaybookError, hasCode } from '../domain/errors.ts';
 import type { Positions, StoredRecord } from '../domain/log-record.ts';
-import { sleep, type Clock } from '../ports/clock.ts';
+import { sleep, waitAtMost, type Clock } from '../ports/clock.ts';
 import type { EventCursor, EventReader } from '../ports/event-reader.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { GenerationSummary, ProjectionStore } from '../ports/projection-store.ts';
@@ -10,7 +10,6 @@ import { prepareBatch, type EventObserver } from './fold-batch.ts';
 import { projectionName, type ProjectionControl, type ProjectionStatus, type RebuildReport } from './projection-control.ts';
 import { QueryProblem } from './query-problem.ts';
 import { rebuildTasks, turnForOthers } from './rebuild.ts';
-import { waitAtMost } from './wait-at-most.ts';
 
 const recordsPerBatch = 5_000;
 /** Under load, one transaction in this time: many events of a task then cost one row. */

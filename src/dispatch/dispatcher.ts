@@ -4,7 +4,7 @@ import { decodeEvent } from '../domain/event-codec.ts';
 import type { JsonValue } from '../domain/json.ts';
 import type { Positions, StoredRecord } from '../domain/log-record.ts';
 import type { EventProducer } from '../event-producer/event-producer.ts';
-import { sleep, type Clock } from '../ports/clock.ts';
+import { sleep, waitAtMost, type Clock } from '../ports/clock.ts';
 import type { EventCursor, EventReader } from '../ports/event-reader.ts';
 import type { JobSender } from '../ports/job-sender.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -95,7 +95,7 @@ export class Dispatcher implements Service {
     this.#cancelTimer();
     this.#cursor?.close();
     await this.#running;
-    await Promise.race([Promise.allSettled(this.#inFlight), sleep(this.#clock, deadlineMs)]);
+    await waitAtMost(this.#clock, deadlineMs, Promise.allSettled(this.#inFlight));
   }
 
   health(): readonly DependencyHealth[] {

@@ -8,6 +8,16 @@ export interface Clock {
   setTimer(delayMs: number, callback: () => void): () => void;
 }
 
+/** Waits until the promise settles, at most `waitMs`; leaves no timer behind. A rejection passes on. */
+export async function waitAtMost(clock: Clock, waitMs: number, promise: Promise<unknown>): Promise<void> {
+  const done = new AbortController();
+  try {
+    await Promise.race([promise, sleep(clock, waitMs, done.signal)]);
+  } finally {
+    done.abort();
+  }
+}
+
 /** Waits; ends early, without an error, when the signal aborts. */
 export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

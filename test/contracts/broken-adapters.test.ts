@@ -5,7 +5,7 @@ import type { EventCursor, EventReader } from '../../src/ports/event-reader.ts';
 import type { ExecutionClaims } from '../../src/ports/execution-claims.ts';
 import type { JobDelivery, JobReceiver } from '../../src/ports/job-receiver.ts';
 import type { JobSender } from '../../src/ports/job-sender.ts';
-import { embeddedEventLogHarness, embeddedExecutionClaimsHarness, embeddedJobQueueHarness } from '../support/embedded-harness.ts';
+import { embeddedEventLogHarness, embeddedExecutionClaimsHarness, embeddedJobQueueHarness as soundJobQueueHarness } from '../support/embedded-harness.ts';
 import { brokenChecks, type ContractCheck, type ContractHarness } from './contract.ts';
 import { eventLogChecks, type EventLogHarness, type OpenLog } from './event-log.contract.ts';
 import { executionClaimsChecks, type ExecutionClaimsHarness } from './execution-claims.contract.ts';
@@ -113,6 +113,15 @@ describe('execution claims that', () => {
     ]));
 });
 
+describe('the same wrapping without a fault', () => {
+  it('keeps every contract, so that it is the fault that is found out', async () => {
+    const patientQueue = async () => ({ ...(await brokenQueue({})()), patienceMs: 5_000 });
+    expect(await brokenChecks(eventLogChecks, { create: brokenLog({}) })).toEqual([]);
+    expect(await brokenChecks(jobQueueChecks, { create: patientQueue })).toEqual([]);
+    expect(await brokenChecks(executionClaimsChecks, { create: brokenClaims(sound) })).toEqual([]);
+  });
+});
+
 /** Expects each of the named checks to fail with this harness. */
 async function expectBroken<Harness extends ContractHarness, Capability extends string>(
   checks: readonly ContractCheck<Harness, Capability>[],
@@ -197,6 +206,11 @@ async function loseLogOnOpen(): Promise<EventLogHarness> {
       return open();
     },
   };
+}
+
+/** What a broken queue will never deliver is not waited for as long as what a sound one may deliver late. */
+async function embeddedJobQueueHarness(): Promise<JobQueueHarness> {
+  return { ...(await soundJobQueueHarness()), patienceMs: 1_000 };
 }
 
 interface QueueFaults {

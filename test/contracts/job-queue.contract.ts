@@ -32,6 +32,8 @@ export interface JobQueueHarness extends ContractHarness {
   breakQueue(): Promise<() => Promise<void>>;
   /** Puts something that is no job into a queue, past the sender, while it is closed. */
   plantMalformedJob(queue: string): Promise<void>;
+  /** How long to wait for a delivery that must come. */
+  readonly patienceMs: number;
   /** How many malformed jobs the open queue has put aside. */
   parkedJobs(): number;
 }
@@ -56,7 +58,7 @@ const sending: readonly Check[] = [
       });
       expect(confirmed.size).toBeGreaterThanOrEqual(60);
       const received = collect(receiver);
-      await eventually(() => [...confirmed].every((taskId) => received.some((each) => each.job.taskId === taskId)));
+      await eventually(() => [...confirmed].every((taskId) => received.some((each) => each.job.taskId === taskId)), within(harness));
     },
   },
   {
@@ -70,7 +72,7 @@ const sending: readonly Check[] = [
       ];
       for (const each of sent) expect(await sender.send(each)).toEqual({ type: 'confirmed' });
       const received = collect(receiver);
-      await eventually(() => received.length === sent.length);
+      await eventually(() => received.length === sent.length, within(harness));
       const byTask = received.map((each) => each.job).toSorted((a, b) => a.taskId.localeCompare(b.taskId));
       expect(byTask).toEqual(sent);
       expect(received.map(({ redelivered }) => redelivered)).toEqual([false, false, false]);
@@ -85,7 +87,7 @@ const sending: readonly Check[] = [
       const [light, heavy] = [collect(receiver), collect(receiver, 'heavy')];
       await sender.send({ ...job(3), queue: 'heavy' });
       await sender.send(job(4));
-      await eventually(() => light.length === 2 && heavy.length === 2);
+      await eventually(() => light.length === 2 && heavy.length === 2, within(harness));
       expect(light.map(taskOf).toSorted()).toEqual([job(2).taskId, job(4).taskId]);
       expect(heavy.map(taskOf).toSorted()).toEqual([job(1).taskId, job(3).taskId]);
     },
@@ -99,10 +101,10 @@ const sending: readonly Check[] = [
       expect((await sender.send(job(2))).type).toBe('confirmed');
       expect((await sender.send(job(3))).type).toBe('refused');
       const received = collect(receiver);
-      await eventually(() => received.length === 2);
+      await eventually(() => received.length === 2, within(harness));
       for (const each of received) await each.ack();
       expect((await sender.send(job(4))).type).toBe('confirmed');
-      await eventually(() => received.length === 3);
+      await eventually(() => received.length === 3, within(harness));
       expect(received.map(taskOf)).not.toContain(job(3).taskId);
     },
   },
@@ -117,7 +119,7 @@ const sending: readonly Check[] = [
       await mend();
       expect((await sender.send(job(1))).type).toBe('confirmed');
       const received = collect(receiver);
-      await eventually(() => received.length >= 1);
+      await eventually(() => received.length >= 1, within(harness));
     },
   },
   {
@@ -127,10 +129,10 @@ const sending: readonly Check[] = [
       const { sender, receiver } = await harness.open();
       for (let repeat = 0; repeat < 3; repeat += 1) expect((await sender.send(job(1))).type).toBe('confirmed');
       const received = collect(receiver);
-      await eventually(() => received.length === 1);
+      await eventually(() => received.length === 1, within(harness));
       expect((await sender.send(job(1))).type).toBe('confirmed');
       await sender.send({ ...job(1), issue: 2 });
-      await eventually(() => received.length === 2);
+      await eventually(() => received.length === 2, within(harness));
       expect(received.map(({ job: { issue } }) => issue)).toEqual([1, 2]);
     },
   },
@@ -154,10 +156,10 @@ const settling: readonly Check[] = [
         const held: string[] = [];
         await queue.consume('default', 10, (delivery) => held.push(delivery.job.taskId));
         await queue.send(job(1));
-        await eventually(() => held.length === 1);
+        await eventually(() => held.length === 1, within(harness));
       });
       const received = collect(receiver);
-      await eventually(() => received.length === 1);
+      await eventually(() => received.length === 1, within(harness));
       expect(received[0]).toMatchObject({ job: job(1), redelivered: true });
     },
   },
@@ -172,10 +174,10 @@ const settling: readonly Check[] = [
         await queue.consume('default', 10, (delivery) => {
           if (delivery.job.taskId === job(1).taskId) delivery.ack().then(() => (acknowledged = true), () => undefined);
         });
-        await eventually(() => acknowledged);
+        await eventually(() => acknowledged, within(harness));
       });
       const received = collect(receiver);
-      await eventually(() => received.length === 1);
+      await eventually(() => received.length === 1, within(harness));
       expect(received.map(taskOf)).toEqual([job(2).taskId]);
     },
   },
@@ -185,10 +187,10 @@ const settling: readonly Check[] = [
       const { sender, receiver } = await harness.open();
       const received = collect(receiver);
       await sender.send(job(1));
-      await eventually(() => received.length === 1);
+      await eventually(() => received.length === 1, within(harness));
       received[0]?.giveBack();
       received[0]?.giveBack();
-      await eventually(() => received.length === 2);
+      await eventually(() => received.length === 2, within(harness));
       expect(received[1]).toMatchObject({ job: job(1), redelivered: true });
       await received[1]?.ack();
     },
@@ -199,7 +201,7 @@ const settling: readonly Check[] = [
       const { sender, receiver } = await harness.open();
       const received = collect(receiver);
       await sender.send(job(1));
-      await eventually(() => received.length === 1);
+      await eventually(() => received.length === 1, within(harness));
       await received[0]?.ack();
       await expect(received[0]?.ack()).rejects.toSatisfy((error) => hasCode(error, 'stale-delivery'));
     },
@@ -211,13 +213,13 @@ const settling: readonly Check[] = [
       const received: JobDelivery[] = [];
       const consumer = receiver.consume('default', 1, (delivery) => received.push(delivery));
       await sender.send(job(1));
-      await eventually(() => received.length === 1);
+      await eventually(() => received.length === 1, within(harness));
       consumer.pause();
       received[0]?.giveBack();
       await expect(received[0]?.ack()).rejects.toSatisfy((error) => hasCode(error, 'stale-delivery'));
       await consumer.stop();
       const again = collect(receiver);
-      await eventually(() => again.length === 1);
+      await eventually(() => again.length === 1, within(harness));
     },
   },
   {
@@ -227,12 +229,12 @@ const settling: readonly Check[] = [
       const held: JobDelivery[] = [];
       const consumer = receiver.consume('default', 10, (delivery) => held.push(delivery));
       for (const index of upTo(3)) await sender.send(job(index));
-      await eventually(() => held.length === 3);
+      await eventually(() => held.length === 3, within(harness));
       await held[0]?.ack();
       await consumer.stop();
       await consumer.stop();
       const received = collect(receiver);
-      await eventually(() => received.length === 2);
+      await eventually(() => received.length === 2, within(harness));
       expect(received.map(taskOf).toSorted()).toEqual(held.slice(1).map(taskOf).toSorted());
       for (const each of held.slice(1)) {
         await expect(each.ack()).rejects.toSatisfy((error) => hasCode(error, 'stale-delivery'));
@@ -246,11 +248,11 @@ const settling: readonly Check[] = [
       const { sender, receiver } = await harness.open();
       const received = collect(receiver);
       await sender.send(job(1));
-      await eventually(() => received.length === 1);
+      await eventually(() => received.length === 1, within(harness));
       const mend = await harness.breakQueue();
       await expect(received[0]?.ack()).rejects.toSatisfy((error) => hasCode(error, 'queue-unavailable') || hasCode(error, 'stale-delivery'));
       await mend();
-      await eventually(() => received.length === 2);
+      await eventually(() => received.length === 2, within(harness));
       await received[1]?.ack();
     },
   },
@@ -265,7 +267,7 @@ const settling: readonly Check[] = [
       const { sender, receiver } = await harness.open();
       await sender.send(job(2));
       const received = collect(receiver);
-      await eventually(() => received.length === 2 && harness.parkedJobs() === 1);
+      await eventually(() => received.length === 2 && harness.parkedJobs() === 1, within(harness));
       expect(received.map(taskOf).toSorted()).toEqual([job(1).taskId, job(2).taskId]);
     },
   },
@@ -284,7 +286,7 @@ const sharing: readonly Check[] = [
         most = Math.max(most, held.length);
       });
       for (let left = 30; left > 0; left -= 1) {
-        await eventually(() => held.length === Math.min(4, left));
+        await eventually(() => held.length === Math.min(4, left), within(harness));
         await held.shift()?.ack();
       }
       expect(most).toBe(4);
@@ -296,7 +298,7 @@ const sharing: readonly Check[] = [
       const { sender, receiver } = await harness.open();
       const consumers = [collect(receiver, 'default', 20), collect(receiver, 'default', 20), collect(receiver, 'default', 20)];
       await Promise.all(upTo(30).map((index) => sender.send(job(index))));
-      await eventually(() => consumers.flat().length === 30);
+      await eventually(() => consumers.flat().length === 30, within(harness));
       expect(new Set(consumers.flat().map(taskOf)).size).toBe(30);
       for (const received of consumers) expect(received.length).toBeGreaterThan(0);
     },
@@ -308,16 +310,16 @@ const sharing: readonly Check[] = [
       const [paused, other]: JobDelivery[][] = [[], []];
       const consumer = receiver.consume('default', 10, (delivery) => paused?.push(delivery));
       await sender.send(job(1));
-      await eventually(() => paused?.length === 1);
+      await eventually(() => paused?.length === 1, within(harness));
       consumer.pause();
       receiver.consume('default', 10, (delivery) => other?.push(delivery));
       await Promise.all(upTo(10).map((index) => sender.send(job(10 + index))));
-      await eventually(() => other?.length === 10);
+      await eventually(() => other?.length === 10, within(harness));
       expect(paused).toHaveLength(1);
       await paused?.[0]?.ack();
       consumer.resume();
       await Promise.all(upTo(10).map((index) => sender.send(job(20 + index))));
-      await eventually(() => (paused?.length ?? 0) > 1);
+      await eventually(() => (paused?.length ?? 0) > 1, within(harness));
     },
   },
   {
@@ -340,6 +342,10 @@ export const jobQueueChecks: readonly Check[] = [...sending, ...settling, ...sha
 function job(index: number): Job {
   const taskId = `task-${String(index).padStart(5, '0')}`;
   return { taskId, attempt: 1, issue: 1, queue: 'default', type: 'test.nothing', typeVersion: 1, payload: { index }, timeoutMs: 30_000, expiresAtMs: null };
+}
+
+function within({ patienceMs }: JobQueueHarness): { readonly timeoutMs: number } {
+  return { timeoutMs: patienceMs };
 }
 
 function taskOf({ job: { taskId } }: JobDelivery): string {

@@ -111,6 +111,7 @@ export async function embeddedJobQueueHarness(): Promise<JobQueueHarness> {
         insert.run(queue, '{"taskId":17}');
       });
     },
+    patienceMs: 5_000,
     parkedJobs: () => harness.opened.receiver.parked,
     close: () => harness.close(),
   };

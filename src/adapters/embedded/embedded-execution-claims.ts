@@ -23,6 +23,7 @@ export class EmbeddedExecutionClaims implements ExecutionClaims {
   readonly guards = true;
   readonly #store: EmbeddedStore;
   readonly #selectTask: StatementSync;
+  readonly #insert: StatementSync;
   readonly #take: StatementSync;
   readonly #renew: StatementSync;
   readonly #storeOutcome: StatementSync;
@@ -33,26 +34,23 @@ export class EmbeddedExecutionClaims implements ExecutionClaims {
   constructor(store: EmbeddedStore) {
     this.#store = store;
     const { database } = store;
-    this.#selectTask = database.prepare('SELECT attempt, execution_id, lease_epoch, lease_end_ms, deaths, completed, event_id, record FROM claims WHERE task_id = ?');
+    this.#selectTask = database.prepare(`
+      SELECT id, attempt, execution_id, lease_epoch, lease_end_ms, deaths, completed, event_id, record
+      FROM claims WHERE task_id = ?`);
+    this.#insert = database.prepare(`
+      INSERT INTO claims (execution_id, worker_id, lease_epoch, lease_end_ms, deaths, touched_ms, task_id, attempt)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#take = database.prepare(`
-      INSERT INTO claims (task_id, attempt, execution_id, worker_id, lease_epoch, lease_end_ms, deaths, claimed_ms)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-      ON CONFLICT (task_id, attempt) DO UPDATE SET
-        execution_id = excluded.execution_id, worker_id = excluded.worker_id, lease_epoch = excluded.lease_epoch,
-        lease_end_ms = excluded.lease_end_ms, deaths = excluded.deaths, claimed_ms = excluded.claimed_ms`);
+      UPDATE claims SET execution_id = ?, worker_id = ?, lease_epoch = ?, lease_end_ms = ?, deaths = ?, touched_ms = ?
+      WHERE id = ?`);
     this.#renew = database.prepare(`
-      UPDATE claims SET lease_epoch = ?, lease_end_ms = ?
+      UPDATE claims SET lease_epoch = ?, lease_end_ms = ?, touched_ms = ?
       WHERE task_id = ? AND attempt = ? AND execution_id = ? AND event_id IS NULL`);
-    this.#storeOutcome = database.prepare(`
-      INSERT INTO claims (task_id, attempt, execution_id, worker_id, lease_epoch, lease_end_ms, deaths, claimed_ms, completed, event_id, record)
-      VALUES (?, ?, ?, '', 0, 0, 0, ?, ?, ?, ?)
-      ON CONFLICT (task_id, attempt) DO UPDATE SET
-        completed = excluded.completed, event_id = excluded.event_id, record = excluded.record
-      WHERE event_id IS NULL`);
+    this.#storeOutcome = database.prepare('UPDATE claims SET completed = ?, event_id = ?, record = ?, touched_ms = ? WHERE id = ? AND event_id IS NULL');
     this.#release = database.prepare(`
       UPDATE claims SET execution_id = NULL
       WHERE task_id = ? AND attempt = ? AND execution_id = ? AND event_id IS NULL`);
-    this.#selectOldest = database.prepare('SELECT id, claimed_ms FROM claims WHERE id > ? ORDER BY id LIMIT ?');
+    this.#selectOldest = database.prepare('SELECT id, touched_ms FROM claims WHERE id > ? ORDER BY id LIMIT ?');
     this.#delete = database.prepare('DELETE FROM claims WHERE id = ?');
   }
 
@@ -64,18 +62,15 @@ export class EmbeddedExecutionClaims implements ExecutionClaims {
     return this.#run(() => {
       const rows = this.#rowsOf(request.taskId);
       const answer = claimAnswer(rows, request, this.#nowMs(), this.#store.epoch);
-      if (answer.type === 'claimed') {
-        const { taskId, attempt, executionId, workerId, leaseMs } = request;
-        const { epoch, clock } = this.#store;
-        this.#take.run(taskId, attempt, executionId, workerId, epoch, this.#nowMs() + leaseMs, answer.deaths, clock.nowMs());
-      }
+      if (answer.type === 'claimed') this.#save(rowOf(rows, request.attempt), request, answer.deaths);
       return answer;
     });
   }
 
   renew({ taskId, attempt, executionId }: ClaimedExecution, leaseMs: number): Promise<boolean> {
     return this.#run(() => {
-      return this.#renew.run(this.#store.epoch, this.#nowMs() + leaseMs, taskId, attempt, executionId).changes === 1;
+      const { epoch, clock } = this.#store;
+      return this.#renew.run(epoch, this.#nowMs() + leaseMs, clock.nowMs(), taskId, attempt, executionId).changes === 1;
     });
   }
 
@@ -86,8 +81,8 @@ export class EmbeddedExecutionClaims implements ExecutionClaims {
       const rows = this.#rowsOf(execution.taskId);
       const answer = storeAnswer(rows, execution, outcome);
       if (answer !== 'store') return answer;
-      const { taskId, attempt, executionId } = execution;
-      this.#storeOutcome.run(taskId, attempt, executionId, this.#store.clock.nowMs(), outcome.completed ? 1 : 0, outcome.eventId, record);
+      const id = rowOf(rows, execution.attempt)?.id ?? this.#save(undefined, { ...execution, workerId: '', leaseMs: 0 }, 0);
+      this.#storeOutcome.run(outcome.completed ? 1 : 0, outcome.eventId, record, this.#store.clock.nowMs(), id);
       return { type: 'stored' };
     }, record.length);
   }
@@ -97,7 +92,7 @@ export class EmbeddedExecutionClaims implements ExecutionClaims {
   }
 
   /**
-   * Removes claims that were taken more than 7 days ago, oldest first, in short transactions. Returns their number.
+   * Removes claims that were taken, renewed or ended more than 7 days ago, in short transactions. Returns their number.
    * A job that comes back later than that runs again, as after any loss of the claims.
    */
   async prune(): Promise<number> {
@@ -110,13 +105,22 @@ export class EmbeddedExecutionClaims implements ExecutionClaims {
     }
   }
 
-  /** Rows stand in the order of their first claim, so the first young row ends the walk. */
+  /** Rows stand in the order of their first claim, so a page without an old one ends the walk. */
   #prunePage(after: number, beforeMs: number): { deleted: number; lastId: number | null } {
     const rows = this.#selectOldest.all(after, prunePage);
-    const old = rows.filter((row) => Number(row['claimed_ms']) < beforeMs);
+    const old = rows.filter((row) => Number(row['touched_ms']) < beforeMs);
     for (const row of old) this.#delete.run(Number(row['id']));
     const atEnd = rows.length < prunePage || old.length === 0;
     return { deleted: old.length, lastId: atEnd ? null : Number(rows.at(-1)?.['id']) };
+  }
+
+  /** Writes who holds an attempt, into its row or a new one; returns the row's id. */
+  #save(row: ClaimRow | undefined, request: ClaimRequest, deaths: number): number {
+    const { taskId, attempt, executionId, workerId, leaseMs } = request;
+    const holder = [executionId, workerId, this.#store.epoch, this.#nowMs() + leaseMs, deaths, this.#store.clock.nowMs()] as const;
+    if (!row) return Number(this.#insert.run(...holder, taskId, attempt).lastInsertRowid);
+    this.#take.run(...holder, row.id);
+    return row.id;
   }
 
   #rowsOf(taskId: string): ClaimRow[] {
@@ -137,6 +141,7 @@ export class EmbeddedExecutionClaims implements ExecutionClaims {
 }
 
 interface ClaimRow {
+  readonly id: number;
   readonly attempt: number;
   /** Null after a release: nobody holds the attempt. */
   readonly execution_id: string | null;
@@ -153,7 +158,7 @@ function claimAnswer(rows: readonly ClaimRow[], request: ClaimRequest, nowMs: nu
   const completion = rows.find((row) => row.completed === 1);
   if (completion) return { type: 'finished', outcome: outcomeOf(completion) };
   if (rows.some((row) => row.attempt > request.attempt)) return { type: 'superseded' };
-  const row = rows.find(({ attempt }) => attempt === request.attempt);
+  const row = rowOf(rows, request.attempt);
   if (!row) return { type: 'claimed', deaths: 0 };
   if (row.event_id !== null) return { type: 'finished', outcome: outcomeOf(row) };
   if (row.execution_id === null || row.execution_id === request.executionId) return { type: 'claimed', deaths: row.deaths };
@@ -163,13 +168,17 @@ function claimAnswer(rows: readonly ClaimRow[], request: ClaimRequest, nowMs: nu
 
 /** The rules of storing an outcome. `store`: it is the first of its attempt, and may become its outcome. */
 function storeAnswer(rows: readonly ClaimRow[], execution: ClaimedExecution, outcome: StoredOutcome): StoreAnswer | 'store' {
-  const own = rows.find(({ attempt }) => attempt === execution.attempt);
+  const own = rowOf(rows, execution.attempt);
   const decided = rows.find((row) => row.completed === 1) ?? (own?.event_id != null ? own : undefined);
   if (decided) {
     return decided.event_id === outcome.eventId ? { type: 'stored' } : { type: 'other-outcome', outcome: outcomeOf(decided) };
   }
   const heldByAnother = own !== undefined && own.execution_id !== null && own.execution_id !== execution.executionId;
   return heldByAnother && !outcome.completed ? { type: 'superseded' } : 'store';
+}
+
+function rowOf(rows: readonly ClaimRow[], attempt: number): ClaimRow | undefined {
+  return rows.find((row) => row.attempt === attempt);
 }
 
 function outcomeOf({ completed, event_id: eventId, record }: ClaimRow): StoredOutcome {

@@ -29,7 +29,7 @@ const schema = `
   CREATE TABLE IF NOT EXISTS claims (
     id INTEGER PRIMARY KEY, task_id TEXT NOT NULL, attempt INTEGER NOT NULL,
     execution_id TEXT, worker_id TEXT NOT NULL,
-    lease_epoch INTEGER NOT NULL, lease_end_ms INTEGER NOT NULL, deaths INTEGER NOT NULL, claimed_ms INTEGER NOT NULL,
+    lease_epoch INTEGER NOT NULL, lease_end_ms INTEGER NOT NULL, deaths INTEGER NOT NULL, touched_ms INTEGER NOT NULL,
     completed INTEGER, event_id TEXT, record BLOB) STRICT;
   CREATE UNIQUE INDEX IF NOT EXISTS claims_by_attempt ON claims (task_id, attempt);
   CREATE UNIQUE INDEX IF NOT EXISTS claims_one_completion ON claims (task_id) WHERE completed = 1;

@@ -176,7 +176,7 @@ describe('the file', () => {
   it('refuses a second completion of a task by itself, whatever the claims allow', () => {
     const { database } = open(temporaryFolder()).store;
     const insert = database.prepare(`INSERT INTO claims
-      (task_id, attempt, worker_id, lease_epoch, lease_end_ms, deaths, claimed_ms, completed) VALUES (?, ?, '', 0, 0, 0, 0, ?)`);
+      (task_id, attempt, worker_id, lease_epoch, lease_end_ms, deaths, touched_ms, completed) VALUES (?, ?, '', 0, 0, 0, 0, ?)`);
     insert.run('task', 1, 0);
     insert.run('task', 2, 1);
     insert.run('other', 1, 1);
@@ -195,17 +195,19 @@ describe('the claims of a former process', () => {
     expect(await open(folder, clock).claims.claim({ ...request, executionId: 'second' })).toEqual({ type: 'claimed', deaths: 1 });
   });
 
-  it('are pruned after 7 days, and younger ones are kept', async () => {
+  it('are pruned 7 days after they were last touched, and no earlier', async () => {
     const clock = new ManualClock();
     const { claims, store } = open(temporaryFolder(), clock);
     const claim = (taskId: string) => claims.claim({ taskId, attempt: 1, executionId: taskId, workerId: 'w', leaseMs: 1_000 });
     await Promise.all(upTo(1_200).map((index) => claim(`old-${index}`)));
+    await claim('renewed');
     clock.advance(7 * 24 * 3_600_000);
     await claim('young');
+    await claims.renew({ taskId: 'renewed', attempt: 1, executionId: 'renewed' }, 1_000);
     expect(await claims.prune()).toBe(0);
     clock.advance(1);
     expect(await claims.prune()).toBe(1_200);
-    expect(store.database.prepare('SELECT task_id FROM claims').all().map((row) => row['task_id'])).toEqual(['young']);
+    expect(store.database.prepare('SELECT task_id FROM claims').all().map((row) => row['task_id'])).toEqual(['renewed', 'young']);
   });
 
   it('are not touched when the wall clock jumps', async () => {

@@ -4,7 +4,7 @@ import { judge } from '../../domain/judgement.ts';
 import type { JsonValue } from '../../domain/json.ts';
 import type { StoredRecord } from '../../domain/log-record.ts';
 import { initialState, type TaskState } from '../../domain/task-state.ts';
-import { formatInstant } from './instant.ts';
+import { formatInstant } from './format-instant.ts';
 
 /** One record of a task's history, as JSON answers it. */
 export interface EventView {

@@ -1,7 +1,7 @@
 import type { Positions } from '../../domain/log-record.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { EventReader } from '../../ports/event-reader.ts';
-import { formatInstant } from './instant.ts';
+import { formatInstant } from './format-instant.ts';
 
 /** How fresh an answer is. */
 export interface AsOf {

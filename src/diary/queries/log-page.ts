@@ -1,7 +1,7 @@
 import type { Positions, StoredRecord } from '../../domain/log-record.ts';
 import type { EventReader } from '../../ports/event-reader.ts';
 import { invalidParameter } from '../query-problem.ts';
-import { formatInstant } from './instant.ts';
+import { formatInstant } from './format-instant.ts';
 
 /** A record of the log as it is; key and value in base64, because foreign writers may have left any bytes. */
 export interface RawRecord {

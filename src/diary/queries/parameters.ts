@@ -1,5 +1,5 @@
+import { parseInstant } from '../../domain/instant.ts';
 import { invalidParameter } from '../query-problem.ts';
-import { parseInstant } from './instant.ts';
 import { nearestName } from './nearest-name.ts';
 import { invalidCursor } from './page-cursor.ts';
 import type { Moment } from './task-history.ts';

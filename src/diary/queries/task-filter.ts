@@ -1,8 +1,8 @@
 import { durationMs } from '../../domain/duration.ts';
+import { parseInstant } from '../../domain/instant.ts';
 import type { TaskPhase } from '../../domain/task-state.ts';
 import type { TaskFilter } from '../../ports/projection-reader.ts';
 import { QueryProblem } from '../query-problem.ts';
-import { parseInstant } from './instant.ts';
 import { nearestName } from './nearest-name.ts';
 
 const phases: readonly TaskPhase[] = ['accepted', 'dispatched', 'running', 'retrying', 'completed', 'failed', 'cancelled', 'rejected'];

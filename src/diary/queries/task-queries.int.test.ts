@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { diaryRig } from '../../../test/support/diary-rig.ts';
 import { taskId } from '../../../test/support/stored-records.ts';
 import { history } from '../../../test/support/task-history.ts';
-import { formatInstant } from './instant.ts';
+import { formatInstant } from './format-instant.ts';
 
 const id = taskId(1);
 const begun = history(id).accepted().dispatched(1).started(1, 'e-1');

@@ -9,7 +9,7 @@ import { foldRow } from '../fold-batch.ts';
 import { diaryUnavailable, rebuilding, taskNotFound } from '../query-problem.ts';
 import { HistoryReading, type EventView } from './event-view.ts';
 import { freshnessOf, type AsOf } from './freshness.ts';
-import { formatInstant } from './instant.ts';
+import { formatInstant } from './format-instant.ts';
 import { readLogPage, type RawRecord } from './log-page.ts';
 import { LookAhead } from './look-ahead.ts';
 import { decodeCursor, encodeCursor } from './page-cursor.ts';

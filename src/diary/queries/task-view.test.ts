@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { history, second } from '../../../test/support/task-history.ts';
-import { formatInstant } from './instant.ts';
+import { formatInstant } from './format-instant.ts';
 import { attemptViews, taskSummary, taskView } from './task-view.ts';
 
 const begun = history('t').accepted().dispatched(1).started(1, 'e-1');

@@ -11,7 +11,7 @@ import {
   type TaskPhase,
   type TaskState,
 } from '../../domain/task-state.ts';
-import { formatInstant } from './instant.ts';
+import { formatInstant } from './format-instant.ts';
 
 /** A task as JSON answers it, without its bodies. Instants are RFC 3339; absent members do not apply. */
 export interface TaskSummary {
