@@ -135,7 +135,7 @@ const forbidden = [
   unreachable(
     'worker',
     'The worker neither reads history nor decides nor sees a view.',
-    '^src/(dispatch|diary)/|^src/adapters/.*(event-reader|event-log|projection)[^/]*\\.ts$',
+    '^src/(dispatch|diary)/|^src/adapters/.*(event-reader|event-log|log-reader|log-file|projection)[^/]*\\.ts$',
   ),
   unreachable(
     'diary',

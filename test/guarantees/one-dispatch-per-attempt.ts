@@ -50,9 +50,9 @@ function gapsInIssues(history: readonly RecordedEvent[]): string[] {
 }
 
 function startsAfterOutcome(history: readonly RecordedEvent[]): string[] {
+  const isAgain = (start: RecordedEvent, index: number) => history.slice(0, index).some((event) => isOutcome(event) && event.data.attempt === start.data.attempt);
   return history
-    .filter(({ type }) => type === 'TaskExecutionStarted')
-    .filter((start) => history.some((event) => isOutcome(event) && event.data.attempt === start.data.attempt && event.offset < start.offset))
+    .filter((event, index) => event.type === 'TaskExecutionStarted' && isAgain(event, index))
     .map((start) => `${at(start)} runs attempt ${start.data.attempt} again, which has its outcome`);
 }
 

@@ -25,6 +25,8 @@ export function openEmbeddedAdapters(config: Config, clock: Clock, logger: Logge
   const eventReader = new EmbeddedEventReader(store);
   const projectionReader = new SqliteProjectionReader(config.dataDir);
   const diary = new DiaryThreadHost({ folder: config.dataDir, topic: config.topic }, clock, logger);
+  const executionClaims = new EmbeddedExecutionClaims(store);
+  const stopPruning = pruneDaily(executionClaims, clock, logger);
   const stopTelling = store.tail.onChange(() => diary.logAdvanced());
   return {
     ports: {
@@ -32,7 +34,7 @@ export function openEmbeddedAdapters(config: Config, clock: Clock, logger: Logge
       eventReader,
       jobSender: new EmbeddedJobSender(jobs),
       jobReceiver: new EmbeddedJobReceiver(jobs),
-      executionClaims: new EmbeddedExecutionClaims(store),
+      executionClaims,
       projectionReader,
       clock,
       ids: new SystemIds(clock),
@@ -43,9 +45,25 @@ export function openEmbeddedAdapters(config: Config, clock: Clock, logger: Logge
     /** After every role has stopped. Idempotent. */
     async close(): Promise<void> {
       stopTelling();
+      stopPruning();
       await projectionReader.close();
       eventReader.close();
       await store.close();
     },
   };
+}
+
+const dayMs = 24 * 3_600_000;
+
+/** Claims outlive their job by a week; what is older goes once a day. One that cannot be removed now goes a day later. */
+function pruneDaily(claims: EmbeddedExecutionClaims, clock: Clock, logger: Logger): () => void {
+  let cancel = clock.setTimer(dayMs, prune);
+  function prune(): void {
+    cancel = clock.setTimer(dayMs, prune);
+    claims.prune().then(
+      (removed) => logger.info({ removed }, 'old claims were removed'),
+      (error: unknown) => logger.warn({ error }, 'old claims could not be removed; they go tomorrow'),
+    );
+  }
+  return () => cancel();
 }

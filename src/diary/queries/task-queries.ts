@@ -31,6 +31,8 @@ export interface Page<Item> {
   readonly items: readonly Item[];
   /** For the parameter that continues the list; null on the last page. */
   readonly next: string | number | null;
+  /** On the last page of a task's events: how many came after the first 10,000; they stand in the log. */
+  readonly omitted?: number;
   readonly asOf: AsOf;
 }
 
@@ -83,7 +85,8 @@ export class TaskQueries {
         bytes += record.value.byteLength;
       }
       const next = read < row.offsets.length ? String(read) : null;
-      return { items, next, asOf: await this.freshnessAt(positions) };
+      const omitted = next === null && row.furtherEvents > 0 ? { omitted: row.furtherEvents } : {};
+      return { items, next, ...omitted, asOf: await this.freshnessAt(positions) };
     });
   }
 
