@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { DaybookError } from '../domain/errors.ts';
-import { nearNames } from '../task-api/near-names.ts';
+import { nearNames } from '../domain/near-names.ts';
 import { parseApiKeys, type ApiKey } from './http/api-keys.ts';
 import { settings, type SettingName, type SettingValues } from './settings.ts';
 

@@ -4,7 +4,7 @@ import type { Violation } from '../domain/task-events.ts';
 import type { TaskDefinition } from '../task-definition/define-task.ts';
 import { issuePointer, type SchemaIssue, type SchemaResult } from '../task-definition/standard-schema.ts';
 import type { FoundDefinition, TaskCatalog } from '../task-definition/task-catalog.ts';
-import { nearNames } from './near-names.ts';
+import { nearNames } from '../domain/near-names.ts';
 import { refuse, type Refusal } from './refusal.ts';
 
 export interface RequestLimits {

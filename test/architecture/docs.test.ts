@@ -152,7 +152,7 @@ describe('docs/design/02', () => {
     expect(mandatory).toEqual([]);
   });
 
-  it('says of every record that cannot be read whether it freezes its task', () => {
+  it('lists every reason why a record cannot be read', () => {
     const reasons = quoted(/interface UnreadableRecord [\s\S]+?readonly reason: ([^;]+);/.exec(page('src/domain/task-events.ts'))?.[1]);
     expect(reasons.length).toBeGreaterThan(0);
     expect(table(events, 'Reason', 'Means', 'Freezes the task').flatMap(([reason]) => words(reason)).sort()).toEqual(reasons.sort());

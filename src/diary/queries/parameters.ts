@@ -1,6 +1,6 @@
 import { parseInstant } from '../../domain/instant.ts';
 import { invalidParameter } from '../query-problem.ts';
-import { nearestName } from './nearest-name.ts';
+import { nearNames } from '../../domain/near-names.ts';
 import { invalidCursor } from './page-cursor.ts';
 import type { Moment } from './task-history.ts';
 
@@ -80,7 +80,7 @@ function momentOf(text: string): Moment {
 export function takeParameters<const Name extends string>(raw: RawParameters, names: readonly Name[]): { readonly [Key in Name]?: string } {
   for (const [name, value] of Object.entries(raw)) {
     if (!(names as readonly string[]).includes(name)) {
-      const near = nearestName(name, names);
+      const near = nearNames(name, names)[0];
       throw invalidParameter(name, `is not known here: ${near ? `did you mean '${near}'?` : names.length > 0 ? `known are ${names.join(', ')}` : 'this call takes none'}`);
     }
     if (typeof value !== 'string') throw invalidParameter(name, 'must stand once');

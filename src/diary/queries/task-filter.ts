@@ -3,7 +3,7 @@ import { parseInstant } from '../../domain/instant.ts';
 import type { TaskPhase } from '../../domain/task-state.ts';
 import type { TaskFilter } from '../../ports/projection-reader.ts';
 import { QueryProblem } from '../query-problem.ts';
-import { nearestName } from './nearest-name.ts';
+import { nearNames } from '../../domain/near-names.ts';
 
 const phases: readonly TaskPhase[] = ['accepted', 'dispatched', 'running', 'retrying', 'completed', 'failed', 'cancelled', 'rejected'];
 const qualifiers = ['state', 'type', 'worker', 'error', 'batch', 'tag.NAME', 'since', 'age', 'attempts'] as const;
@@ -74,7 +74,7 @@ function phasesOf(value: string): TaskPhase[] {
   return value.split(',').map((word) => {
     const phase = phases.find((known) => known === word);
     if (phase) return phase;
-    const near = nearestName(word, phases);
+    const near = nearNames(word, phases)[0];
     throw invalidFilter('state', `has no '${word.slice(0, longestEcho)}': ${near ? `did you mean '${near}'? ` : ''}states are ${phases.join(', ')}`);
   });
 }
@@ -107,7 +107,7 @@ function comparisonOf(value: string): { readonly sign: '>' | '<' | null; readonl
 
 function unknownQualifier(qualifier: string): QueryProblem {
   const beforeDot = (name: string) => name.split('.', 1)[0] ?? '';
-  const near = nearestName(beforeDot(qualifier), qualifiers.map(beforeDot));
+  const near = nearNames(beforeDot(qualifier), qualifiers.map(beforeDot))[0];
   const meant = qualifiers.find((known) => beforeDot(known) === near);
   return invalidFilter(qualifier, meant ? `is no qualifier: did you mean '${meant}'?` : `is no qualifier; qualifiers are ${qualifiers.join(', ')}`);
 }
