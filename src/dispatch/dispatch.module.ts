@@ -5,6 +5,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { EventReader } from '../ports/event-reader.ts';
 import type { JobSender } from '../ports/job-sender.ts';
 import type { Logger } from '../ports/logger.ts';
+import type { PartitionOwnership } from '../ports/partition-ownership.ts';
 import { tokens } from '../ports/tokens.ts';
 import { Dispatcher, type DispatcherSettings } from './dispatcher.ts';
 
@@ -18,9 +19,9 @@ export class DispatchModule {
       providers: [
         {
           provide: Dispatcher,
-          inject: [tokens.eventReader, tokens.jobSender, EventProducer, tokens.clock, tokens.logger],
-          useFactory: (reader: EventReader, sender: JobSender, producer: EventProducer, clock: Clock, logger: Logger) =>
-            new Dispatcher({ reader, sender, producer, clock, logger, settings }),
+          inject: [tokens.eventReader, tokens.partitionOwnership, tokens.jobSender, EventProducer, tokens.clock, tokens.logger],
+          useFactory: (reader: EventReader, ownership: PartitionOwnership, sender: JobSender, producer: EventProducer, clock: Clock, logger: Logger) =>
+            new Dispatcher({ reader, ownership, sender, producer, clock, logger, settings }),
         },
       ],
       exports: [Dispatcher],

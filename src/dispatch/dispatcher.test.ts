@@ -3,6 +3,7 @@ import { EmbeddedEventAppender } from '../adapters/embedded/embedded-event-appen
 import { EmbeddedEventReader } from '../adapters/embedded/embedded-event-reader.ts';
 import { EmbeddedJobReceiver } from '../adapters/embedded/embedded-job-receiver.ts';
 import { EmbeddedJobSender } from '../adapters/embedded/embedded-job-sender.ts';
+import { EmbeddedOwnershipGroup } from '../adapters/embedded/embedded-partition-ownership.ts';
 import { EmbeddedJobs } from '../adapters/embedded/embedded-jobs.ts';
 import { openEmbeddedStore } from '../adapters/embedded/embedded-store.ts';
 import { DaybookError } from '../domain/errors.ts';
@@ -16,6 +17,7 @@ import type { EventAppender } from '../ports/event-appender.ts';
 import type { JobDelivery } from '../ports/job-receiver.ts';
 import type { JobSender, SendOutcome } from '../ports/job-sender.ts';
 import type { Logger } from '../ports/logger.ts';
+import type { PartitionOwnership } from '../ports/partition-ownership.ts';
 import { eventually } from '../../test/support/eventually.ts';
 import { ManualClock } from '../../test/support/manual-clock.ts';
 import { temporaryFolder } from '../../test/support/temporary-folder.ts';
@@ -58,13 +60,17 @@ async function system() {
     },
   };
   const consumer = new EmbeddedJobReceiver(jobs).consume('default', 1_000, (delivery) => void deliveries.push(delivery));
+  const group = new EmbeddedOwnershipGroup();
+  const ownerships = new Map<Dispatcher, PartitionOwnership>();
   let started: Dispatcher[] = [];
 
   const startDispatcher = async (settings: Partial<DispatcherSettings> = {}) => {
     const dispatcherProducer = new EventProducer(faultyAppender, clock, '/daybook/dispatcher/1');
-    const dispatcher = new Dispatcher({ reader, sender, producer: dispatcherProducer, clock, logger: silent, settings });
+    const ownership = group.join();
+    const dispatcher = new Dispatcher({ reader, ownership, sender, producer: dispatcherProducer, clock, logger: silent, settings });
     await dispatcher.start();
     started.push(dispatcher);
+    ownerships.set(dispatcher, ownership);
     await eventually(() => dispatcher.health().every(({ ok }) => ok));
     return dispatcher;
   };
@@ -121,7 +127,8 @@ async function system() {
       return still;
     });
   };
-  return { clock, appendAs, deliveries, sent, faults, startDispatcher, stopDispatchers, record, accept, start, complete, fail, events, eventsOf, typesOf, until, settled };
+  const ownership = (dispatcher: Dispatcher) => ownerships.get(dispatcher)!;
+  return { clock, ownership, appendAs, deliveries, sent, faults, startDispatcher, stopDispatchers, record, accept, start, complete, fail, events, eventsOf, typesOf, until, settled };
 }
 
 describe('Dispatcher', () => {
@@ -389,6 +396,43 @@ describe('Dispatcher', () => {
     await settled();
     expect(await typesOf('t')).toEqual(['TaskAccepted', 'TaskExecutionStarted', 'TaskDispatched']);
     expect(sent.length).toBe(1);
+  });
+
+  it('leaves a partition to its holder, and takes it over whole when the holder stops', async () => {
+    const { startDispatcher, accept, start, fail, until, sent, settled, clock, typesOf } = await system();
+    const holder = await startDispatcher();
+    const heir = await startDispatcher();
+    await accept('open');
+    await until('open', 'TaskDispatched');
+    await accept('delayed', { delayMs: 1_000 });
+    await settled();
+    expect(sent.map(({ taskId }) => taskId)).toEqual(['open']);
+    expect(heir.gauges).toEqual({ openTasks: 0, closedTasks: 0, outstanding: 0, unsettled: 0 });
+    await holder.stop(0);
+    await eventually(() => heir.gauges.openTasks === 2);
+    expect(heir.gauges.outstanding).toBe(1);
+    await start('open', 1);
+    await fail('open', 1);
+    await until('open', 'TaskRetryScheduled');
+    clock.advance(1_000);
+    await until('delayed', 'TaskDispatched');
+    expect((await typesOf('open')).filter((type) => type === 'TaskRetryScheduled')).toHaveLength(1);
+    expect(sent.filter(({ taskId, attempt }) => taskId === 'open' && attempt === 1)).toHaveLength(1);
+  });
+
+  it('forgets what it knew when the partition is taken away, and acts on nothing of it any more', async () => {
+    const { startDispatcher, ownership, accept, until, sent, settled, clock } = await system();
+    const dispatcher = await startDispatcher();
+    await accept('handed-out');
+    await until('handed-out', 'TaskDispatched');
+    await accept('delayed', { delayMs: 1_000 });
+    await eventually(() => dispatcher.gauges.openTasks === 2);
+    await ownership(dispatcher).stop();
+    await eventually(() => dispatcher.gauges.openTasks === 0);
+    expect(dispatcher.gauges).toEqual({ openTasks: 0, closedTasks: 0, outstanding: 0, unsettled: 0 });
+    clock.advance(5_000);
+    await settled();
+    expect(sent.map(({ taskId }) => taskId)).toEqual(['handed-out']);
   });
 
   it('does not act on a task whose history it cannot read', async () => {

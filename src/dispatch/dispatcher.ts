@@ -2,12 +2,13 @@ import { decide, defaultDispatchPolicy, type DispatchPolicy } from '../domain/di
 import { hasCode } from '../domain/errors.ts';
 import { decodeEvent } from '../domain/event-codec.ts';
 import type { JsonValue } from '../domain/json.ts';
-import type { Positions, StoredRecord } from '../domain/log-record.ts';
+import type { StoredRecord } from '../domain/log-record.ts';
 import type { EventProducer } from '../event-producer/event-producer.ts';
 import { sleep, waitAtMost, type Clock } from '../ports/clock.ts';
 import type { EventCursor, EventReader } from '../ports/event-reader.ts';
 import type { JobSender } from '../ports/job-sender.ts';
 import type { Logger } from '../ports/logger.ts';
+import type { PartitionOwnership } from '../ports/partition-ownership.ts';
 import type { DependencyHealth, Service } from '../ports/service.ts';
 import { draftOf, isDispatch, jobOf, payloadIn, type DispatchDecision, type RecordedDecision } from './decision-effects.ts';
 import { DueTasks } from './due-tasks.ts';
@@ -30,6 +31,7 @@ export const defaultDispatcherSettings: DispatcherSettings = {
 
 export interface DispatcherParts {
   readonly reader: EventReader;
+  readonly ownership: PartitionOwnership;
   readonly sender: JobSender;
   readonly producer: EventProducer;
   readonly clock: Clock;
@@ -47,15 +49,17 @@ const shortestRetryMs = 100;
 const longestRetryMs = 5_000;
 
 /**
- * Reads the log, decides, acts, and records what it did.
+ * Reads the log, decides, acts, and records what it did, for the partitions that it holds.
  *
- * It first folds the log up to its end as of the takeover, without any effect; only at the live edge does it act.
+ * Of each partition it first folds the log up to its end as of the takeover, without any effect; only at the live
+ * edge does it act. A partition that is taken away is forgotten at once.
  * Its memory is disposable: a restart folds the log again and comes to the same decisions, and whatever was done
  * twice has the same job id and the same event id, so workers and the fold make the second one harmless.
  */
 export class Dispatcher implements Service {
   readonly name = 'dispatcher';
   readonly #reader: EventReader;
+  readonly #ownership: PartitionOwnership;
   readonly #sender: JobSender;
   readonly #producer: EventProducer;
   readonly #clock: Clock;
@@ -67,9 +71,13 @@ export class Dispatcher implements Service {
   readonly #toConsider = new Set<OpenTask>();
   readonly #inFlight = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
+  /** What the ownership said last; `#held` follows it between two batches. */
+  #granted: ReadonlySet<number> = new Set();
+  #held: ReadonlySet<number> = new Set();
+  /** Held partitions that are not read up to their end as of the takeover: until then nothing of them is acted on. */
+  readonly #catchingUp = new Map<number, number>();
   #cursor: EventCursor | null = null;
   #running: Promise<void> = Promise.resolve();
-  #live = false;
   #unsettled = 0;
   #logProblem: string | null = null;
   #queueProblem: string | null = null;
@@ -77,6 +85,7 @@ export class Dispatcher implements Service {
 
   constructor(parts: DispatcherParts) {
     this.#reader = parts.reader;
+    this.#ownership = parts.ownership;
     this.#sender = parts.sender;
     this.#producer = parts.producer;
     this.#clock = parts.clock;
@@ -85,6 +94,10 @@ export class Dispatcher implements Service {
   }
 
   start(): Promise<void> {
+    this.#ownership.start((held) => {
+      this.#granted = held;
+      this.#cursor?.wake();
+    });
     this.#running = this.#run();
     return Promise.resolve();
   }
@@ -96,11 +109,14 @@ export class Dispatcher implements Service {
     this.#cursor?.close();
     await this.#running;
     await waitAtMost(this.#clock, deadlineMs, Promise.allSettled(this.#inFlight));
+    await this.#ownership.stop();
   }
 
   health(): readonly DependencyHealth[] {
+    const behind = this.#catchingUp.size;
+    const position = behind > 0 ? `catching up on ${behind} of ${this.#held.size} partitions` : `at the live edge of ${this.#held.size} partitions`;
     return [
-      { name: 'log', ok: this.#live && this.#logProblem === null, detail: this.#logProblem ?? (this.#live ? 'at the live edge' : 'catching up') },
+      { name: 'log', ok: behind === 0 && this.#cursor !== null && this.#logProblem === null, detail: this.#logProblem ?? position },
       { name: 'queue', ok: this.#queueProblem === null, detail: this.#queueProblem ?? 'confirming' },
     ];
   }
@@ -112,34 +128,56 @@ export class Dispatcher implements Service {
   }
 
   async #run(): Promise<void> {
-    const takeover = await this.#untilLogAnswers(() => this.#reader.endPositions());
-    if (!takeover) return;
-    this.#cursor = this.#reader.openCursor(new Map());
-    await this.#catchUp(this.#cursor, takeover);
-    this.#live = !this.#stopping.signal.aborted;
-    for (const task of this.#tasks.values()) this.#toConsider.add(task);
-    await this.#actAtLiveEdge(this.#cursor);
-  }
-
-  /** Folds history up to the takeover. No effect of any kind: replay does nothing but rebuild. */
-  async #catchUp(cursor: EventCursor, takeover: Positions): Promise<void> {
-    const behind = () => [...takeover].some(([partition, end]) => (cursor.positions().get(partition) ?? 0) < end);
-    while (behind() && !this.#stopping.signal.aborted) {
-      for (const record of await this.#read(cursor, 1_000)) this.#fold(record);
-    }
-    this.#logger.info({ openTasks: this.#tasks.size, closedTasks: this.#tasks.closedCount }, 'caught up with the log');
-  }
-
-  async #actAtLiveEdge(cursor: EventCursor): Promise<void> {
     while (!this.#stopping.signal.aborted) {
+      if (this.#granted !== this.#held || !this.#cursor) await this.#takeOver(this.#granted);
+      if (!this.#cursor) continue;
       this.#considerTasks();
       this.#armTimer();
       const more = this.#toConsider.size > 0 && this.#unsettled < mostUnsettled;
-      for (const record of await this.#read(cursor, more ? 0 : longestTimerMs)) {
+      for (const record of await this.#read(this.#cursor, more ? 0 : longestTimerMs)) {
         const task = this.#fold(record);
         if (task) this.#toConsider.add(task);
       }
+      this.#noteLiveEdge(this.#cursor);
       for (const task of this.#due.takeDue(this.#clock.nowMs())) this.#toConsider.add(task);
+    }
+  }
+
+  /** Forgets what is held no more, and begins to read what is new from the beginning; the rest goes on where it was. */
+  async #takeOver(granted: ReadonlySet<number>): Promise<void> {
+    const kept = new Set([...this.#held].filter((partition) => granted.has(partition)));
+    for (const partition of this.#held) if (!kept.has(partition)) this.#letGo(partition);
+    this.#held = kept;
+    const end = await this.#askLog(() => this.#reader.endPositions());
+    if (!end) return;
+    const positions = [...(this.#cursor?.positions() ?? [])].filter(([partition]) => kept.has(partition));
+    for (const partition of granted) if (!kept.has(partition)) this.#catchingUp.set(partition, end.get(partition) ?? 0);
+    this.#cursor?.close();
+    this.#cursor = this.#reader.openCursor(new Map(positions), granted);
+    this.#held = granted;
+    this.#logger.info({ partitions: [...granted] }, 'partitions are taken over');
+    this.#noteLiveEdge(this.#cursor);
+  }
+
+  #letGo(partition: number): void {
+    this.#catchingUp.delete(partition);
+    for (const task of this.#tasks.drop(partition)) {
+      task.publishing = false;
+      this.#toConsider.delete(task);
+      this.#due.delete(task);
+      this.#countPlace(task);
+    }
+  }
+
+  /** A partition that is read up to its end as of the takeover may be acted on: every task of it is looked at. */
+  #noteLiveEdge(cursor: EventCursor): void {
+    if (this.#catchingUp.size === 0) return;
+    const positions = cursor.positions();
+    for (const [partition, end] of this.#catchingUp) {
+      if ((positions.get(partition) ?? 0) < end) continue;
+      this.#catchingUp.delete(partition);
+      for (const task of this.#tasks.of(partition)) this.#toConsider.add(task);
+      this.#logger.info({ partition, openTasks: this.#tasks.size, closedTasks: this.#tasks.closedCount }, 'caught up with the log');
     }
   }
 
@@ -173,7 +211,7 @@ export class Dispatcher implements Service {
 
   /** Asks for a decision, unless an own publish or append for the task is unsettled or was not read back yet. */
   #consider(task: OpenTask): void {
-    if (!isSettled(task)) return;
+    if (!isSettled(task) || !this.#mayAct(task)) return;
     for (const decision of decide(task.state, this.#settings.policy, this.#clock.nowMs())) {
       switch (decision.type) {
         case 'Dispatch':
@@ -212,8 +250,16 @@ export class Dispatcher implements Service {
     if (batch.length > 0) this.#track(this.#dispatchBatch(lane, batch));
   }
 
+  /** At the live edge of a partition that is surely ours. A hold that is in doubt is looked at again a little later. */
+  #mayAct(task: OpenTask): boolean {
+    if (task.dropped || this.#catchingUp.has(task.partition)) return false;
+    if (this.#ownership.holds(task.partition)) return true;
+    this.#due.set(task, this.#clock.nowMs() + lanePauseMs);
+    return false;
+  }
+
   #dispatchOf(task: OpenTask): DispatchDecision | null {
-    if (!isSettled(task)) return null;
+    if (!isSettled(task) || !this.#mayAct(task)) return null;
     if (task.heldUntilMs > this.#clock.monotonicMs()) {
       this.#due.set(task, this.#clock.nowMs() + (task.heldUntilMs - this.#clock.monotonicMs()));
       return null;
@@ -281,7 +327,7 @@ export class Dispatcher implements Service {
   /** Appends the event of a decision, again and again until the log has it: the same id and value each time. */
   async #record(task: OpenTask, decision: RecordedDecision): Promise<void> {
     const { record } = this.#producer.prepare(draftOf(task, decision));
-    for (let delayMs = shortestRetryMs; !this.#stopping.signal.aborted; delayMs = Math.min(2 * delayMs, longestRetryMs)) {
+    for (let delayMs = shortestRetryMs; !this.#stopping.signal.aborted && !task.dropped; delayMs = Math.min(2 * delayMs, longestRetryMs)) {
       try {
         const { offset } = await this.#producer.append(record);
         task.writtenOffset = Math.max(task.writtenOffset, offset);
@@ -302,7 +348,7 @@ export class Dispatcher implements Service {
     await action;
     task.unsettled--;
     this.#unsettled--;
-    if (!this.#closeIfOver(task)) this.#toConsider.add(task);
+    if (!task.dropped && !this.#closeIfOver(task)) this.#toConsider.add(task);
     this.#cursor?.wake();
   }
 
@@ -324,7 +370,7 @@ export class Dispatcher implements Service {
   /** Keeps the window's count in step with the task, whatever happened to it. */
   #countPlace(task: OpenTask): void {
     const { accepted } = task.state;
-    const outstanding = takesPlace(task);
+    const outstanding = !task.dropped && takesPlace(task);
     if (!accepted || outstanding === task.outstanding) return;
     this.#laneOf(accepted.queue).outstanding += outstanding ? 1 : -1;
     task.outstanding = outstanding;
@@ -348,16 +394,15 @@ export class Dispatcher implements Service {
     this.#cancelTimer = this.#clock.setTimer(delayMs, () => this.#cursor?.wake());
   }
 
-  async #untilLogAnswers<Answer>(ask: () => Promise<Answer>): Promise<Answer | null> {
-    while (!this.#stopping.signal.aborted) {
-      try {
-        return await ask();
-      } catch (error) {
-        this.#noteLogProblem(error);
-        await sleep(this.#clock, lanePauseMs, this.#stopping.signal);
-      }
+  /** Null, after a pause, when the log does not answer. */
+  async #askLog<Answer>(ask: () => Promise<Answer>): Promise<Answer | null> {
+    try {
+      return await ask();
+    } catch (error) {
+      this.#noteLogProblem(error);
+      await sleep(this.#clock, lanePauseMs, this.#stopping.signal);
+      return null;
     }
-    return null;
   }
 
   #noteLogProblem(error: unknown): void {

@@ -26,6 +26,8 @@ export interface OpenTask {
   outstanding: boolean;
   /** Not to be dispatched before this monotonic time: a publish of unknown outcome may still arrive. */
   heldUntilMs: number;
+  /** Its partition was given up: whatever still settles for it has no consequence here. */
+  dropped: boolean;
 }
 
 /** How many payloads of waiting tasks are kept in memory; those beyond are read from the log again. */
@@ -37,7 +39,7 @@ const payloadsKept = 10_000;
  */
 export class OpenTasks {
   readonly #tasks = new Map<string, OpenTask>();
-  readonly #closed = new Set<string>();
+  readonly #closed = new Map<number, Set<string>>();
   #payloads = 0;
 
   get size(): number {
@@ -45,11 +47,23 @@ export class OpenTasks {
   }
 
   get closedCount(): number {
-    return this.#closed.size;
+    return [...this.#closed.values()].reduce((sum, closed) => sum + closed.size, 0);
   }
 
-  values(): Iterable<OpenTask> {
-    return this.#tasks.values();
+  *of(partition: number): Iterable<OpenTask> {
+    for (const task of this.#tasks.values()) if (task.partition === partition) yield task;
+  }
+
+  /** Forgets a partition that another dispatcher may act on now. Returns the tasks that were known of it. */
+  drop(partition: number): readonly OpenTask[] {
+    const dropped = [...this.of(partition)];
+    for (const task of dropped) {
+      task.dropped = true;
+      this.dropPayload(task);
+      this.#tasks.delete(task.taskId);
+    }
+    this.#closed.delete(partition);
+    return dropped;
   }
 
   /**
@@ -60,7 +74,7 @@ export class OpenTasks {
     const { taskId } = event;
     if (taskId === null) return null;
     const known = this.#tasks.get(taskId);
-    if (!known && this.#closed.has(compact(taskId))) return null;
+    if (!known && this.#closed.get(record.partition)?.has(compact(taskId))) return null;
     const task = known ?? newTask(taskId, record.partition);
     const before = task.state;
     task.state = evolve(before, event);
@@ -88,7 +102,8 @@ export class OpenTasks {
     if (!over || task.unsettled > 0 || state.frozen || hasUnrecordedDispatch(state)) return false;
     this.dropPayload(task);
     this.#tasks.delete(task.taskId);
-    this.#closed.add(compact(task.taskId));
+    const closed = this.#closed.get(task.partition) ?? new Set();
+    this.#closed.set(task.partition, closed.add(compact(task.taskId)));
     return true;
   }
 
@@ -135,6 +150,7 @@ function newTask(taskId: string, partition: number): OpenTask {
     publishing: false,
     outstanding: false,
     heldUntilMs: 0,
+    dropped: false,
   };
 }
 

@@ -25,8 +25,9 @@ export interface EventReader {
   /**
    * Starts reading at the given positions; a partition that they do not name is read from its beginning.
    * Nothing is read ahead of `next` beyond one batch, so a slow caller bounds memory by itself.
+   * @param partitions only these; default all
    */
-  openCursor(from: Positions): EventCursor;
+  openCursor(from: Positions, partitions?: ReadonlySet<number>): EventCursor;
 
   /**
    * Reads single records by their address, in the order asked for; null where there is none.

@@ -2,6 +2,7 @@
 export const tokens = {
   eventAppender: Symbol('EventAppender'),
   eventReader: Symbol('EventReader'),
+  partitionOwnership: Symbol('PartitionOwnership'),
   jobSender: Symbol('JobSender'),
   jobReceiver: Symbol('JobReceiver'),
   executionClaims: Symbol('ExecutionClaims'),

@@ -10,6 +10,9 @@ export interface LogSource {
   onChange(end: number, listener: () => void): () => void;
 }
 
+/** For a cursor that was asked for none of the log's partitions: it waits until it is closed. */
+export const nothingToRead: LogSource = { read: () => [], onChange: () => () => {} };
+
 /** Walks over the one partition of the embedded log. */
 export class EmbeddedEventCursor implements EventCursor {
   readonly #source: LogSource;

@@ -1,6 +1,6 @@
 import type { LogPosition, Positions, StoredRecord } from '../../domain/log-record.ts';
 import type { EventCursor, EventReader } from '../../ports/event-reader.ts';
-import { EmbeddedEventCursor, type LogSource } from './embedded-event-cursor.ts';
+import { EmbeddedEventCursor, nothingToRead, type LogSource } from './embedded-event-cursor.ts';
 import type { EmbeddedStore } from './embedded-store.ts';
 import { LogFile } from './log-file.ts';
 
@@ -33,8 +33,8 @@ export class EmbeddedEventReader implements EventReader {
     return Promise.resolve(new Map([[0, this.#store.tail.end]]));
   }
 
-  openCursor(from: Positions): EventCursor {
-    return new EmbeddedEventCursor(this.#source, from);
+  openCursor(from: Positions, partitions?: ReadonlySet<number>): EventCursor {
+    return new EmbeddedEventCursor((partitions?.has(0) ?? true) ? this.#source : nothingToRead, from);
   }
 
   async readAt(positions: readonly LogPosition[]): Promise<ReadonlyArray<StoredRecord | null>> {

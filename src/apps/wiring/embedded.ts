@@ -4,6 +4,7 @@ import { EmbeddedExecutionClaims } from '../../adapters/embedded/embedded-execut
 import { EmbeddedJobReceiver } from '../../adapters/embedded/embedded-job-receiver.ts';
 import { EmbeddedJobSender } from '../../adapters/embedded/embedded-job-sender.ts';
 import { EmbeddedJobs } from '../../adapters/embedded/embedded-jobs.ts';
+import { EmbeddedOwnershipGroup } from '../../adapters/embedded/embedded-partition-ownership.ts';
 import { openEmbeddedStore } from '../../adapters/embedded/embedded-store.ts';
 import { SqliteProjectionReader } from '../../adapters/embedded/sqlite-projection-reader.ts';
 import { SystemIds } from '../../adapters/system/system-ids.ts';
@@ -32,6 +33,7 @@ export function openEmbeddedAdapters(config: Config, clock: Clock, logger: Logge
     ports: {
       eventAppender: new EmbeddedEventAppender(store),
       eventReader,
+      partitionOwnership: new EmbeddedOwnershipGroup().join(),
       jobSender: new EmbeddedJobSender(jobs),
       jobReceiver: new EmbeddedJobReceiver(jobs),
       executionClaims,
