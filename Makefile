@@ -38,5 +38,13 @@ $(installed): package-lock.json | node
 	npm ci --ignore-scripts
 	@touch $@
 
-brokers brokers-stop faults chaos:
+# stdout carries the DAYBOOK_* lines and nothing else, so that it can be read by a shell or a program.
+brokers: ## Kafka, RabbitMQ and PostgreSQL on loopback, without Docker; KAFKA_NODES=3, ONLY=kafka,postgres
+	@$(MAKE) -s setup >&2
+	@node tools/brokers/start.mjs
+
+brokers-stop: ## stop what `make brokers` started; the data stays in .brokers
+	@node tools/brokers/stop.mjs
+
+faults chaos:
 	@echo 'make $@: not built yet' >&2; exit 2
