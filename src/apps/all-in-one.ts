@@ -1,13 +1,8 @@
-import 'reflect-metadata';
-import { readFileSync } from 'node:fs';
-import { Module, type DynamicModule, type INestApplicationContext } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
+import type { DynamicModule } from '@nestjs/common';
 import { SystemClock } from '../adapters/system/system-clock.ts';
 import { TaskQueries } from '../diary/queries/task-queries.ts';
 import { Dispatcher } from '../dispatch/dispatcher.ts';
-import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
-import type { Service } from '../ports/service.ts';
 import { AcceptTask } from '../task-api/accept-task.ts';
 import { TaskCatalog, type CatalogEntry } from '../task-definition/task-catalog.ts';
 import { Worker } from '../worker/worker.ts';
@@ -15,12 +10,13 @@ import { apiRole } from './api.ts';
 import { roles as allRoles, type Config, type Role } from './config.ts';
 import { diaryRole } from './diary.ts';
 import { dispatcherRole } from './dispatcher.ts';
-import { HttpApp } from './http/http-app.ts';
+import { startWithHttp } from './http/http-process.ts';
 import type { Listening } from './http/listening.ts';
-import { nestLogger } from './logging.ts';
-import { metricsRegistry } from './metrics.ts';
+import { addApiMetrics } from './metrics/api-metrics.ts';
+import { addDiaryMetrics } from './metrics/diary-metrics.ts';
+import { addDispatcherMetrics } from './metrics/dispatcher-metrics.ts';
+import { startHeadless, type ProcessPlan } from './nest-process.ts';
 import { PortsModule } from './ports.module.ts';
-import { ServiceHost } from './service-host.ts';
 import { openEmbeddedAdapters, type EmbeddedAdapters } from './wiring/embedded.ts';
 import { workerRole } from './worker.ts';
 
@@ -55,20 +51,21 @@ export interface AllInOne {
  */
 export async function startAllInOne({ config, entries, logger, http, roles = allRoles }: AllInOneOptions): Promise<AllInOne> {
   const catalog = new TaskCatalog(entries);
+  const here = new Set(roles);
   const clock = new SystemClock();
   const adapters = openEmbeddedAdapters(config, clock, logger);
   try {
-    const root = rootModule({ config, catalog, clock, logger, adapters, roles: new Set(roles) });
-    const started = await (http ? startHttp(root, config, logger, new Set(roles), adapters) : startHeadless(root, logger));
-    let stopping: Promise<void> | null = null;
+    const plan = { ...planOf(here, config, catalog, adapters), drainSeconds: config.drainSeconds, clock, logger };
+    const started = await (http ? startWithHttp(plan, config, here) : startHeadless(plan));
     const stop = async () => {
       await started.close();
       await adapters.close();
     };
+    let stopping: Promise<void> | null = null;
     return {
       listening: started.listening,
-      acceptTask: roles.includes('api') ? started.context.get(AcceptTask, { strict: false }) : null,
-      taskQueries: roles.includes('diary') ? started.context.get(TaskQueries, { strict: false }) : null,
+      acceptTask: here.has('api') ? started.context.get(AcceptTask, { strict: false }) : null,
+      taskQueries: here.has('diary') ? started.context.get(TaskQueries, { strict: false }) : null,
       catalog,
       stop: () => (stopping ??= stop()),
     };
@@ -78,81 +75,30 @@ export async function startAllInOne({ config, entries, logger, http, roles = all
   }
 }
 
-interface Composition {
-  readonly config: Config;
-  readonly catalog: TaskCatalog;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly adapters: EmbeddedAdapters;
-  readonly roles: ReadonlySet<Role>;
-}
-
-@Module({})
-class AllInOneModule {}
-
-/** One module a role, and the host of their services: the diary first, so that it is the last to stop. */
-function rootModule({ config, catalog, clock, logger, adapters, roles }: Composition): DynamicModule {
-  const ports = PortsModule.of(adapters.ports);
+/** One module a role. The diary starts first, so that it is the last to stop. */
+function planOf(
+  roles: ReadonlySet<Role>,
+  config: Config,
+  catalog: TaskCatalog,
+  { ports: adapters, diary }: EmbeddedAdapters,
+): Pick<ProcessPlan, 'modules' | 'services' | 'addMetrics'> {
+  const ports = PortsModule.of(adapters);
   const modules: Readonly<Record<Role, () => DynamicModule>> = {
     api: () => apiRole(ports, config, catalog),
     dispatcher: () => dispatcherRole(ports, config),
     worker: () => workerRole(ports, config, catalog),
-    diary: () => diaryRole(ports, adapters.diary),
+    diary: () => diaryRole(ports, diary),
   };
-  const services = [...(roles.has('dispatcher') ? [Dispatcher] : []), ...(roles.has('worker') && catalog.hasHandlers ? [Worker] : [])];
-  const first: readonly Service[] = roles.has('diary') ? [adapters.diary] : [];
   return {
-    module: AllInOneModule,
-    imports: allRoles.filter((role) => roles.has(role)).map((role) => modules[role]()),
-    providers: [
-      {
-        provide: ServiceHost,
-        inject: services,
-        useFactory: (...started: Service[]) => new ServiceHost([...first, ...started], config.drainSeconds * 1_000, clock, logger),
-      },
-    ],
-    exports: [ServiceHost],
+    modules: allRoles.filter((role) => roles.has(role)).map((role) => modules[role]()),
+    services: {
+      standing: roles.has('diary') ? [diary] : [],
+      provided: [...(roles.has('dispatcher') ? [Dispatcher] : []), ...(roles.has('worker') && catalog.hasHandlers ? [Worker] : [])],
+    },
+    addMetrics: (registry, context) => {
+      if (roles.has('api')) addApiMetrics(registry, context.get(AcceptTask, { strict: false }));
+      if (roles.has('dispatcher')) addDispatcherMetrics(registry, context.get(Dispatcher, { strict: false }));
+      if (roles.has('diary')) addDiaryMetrics(registry, () => diary.metrics());
+    },
   };
-}
-
-interface Started {
-  readonly context: Pick<INestApplicationContext, 'get'>;
-  readonly listening: Listening | null;
-  close(): Promise<void>;
-}
-
-async function startHeadless(root: DynamicModule, logger: Logger): Promise<Started> {
-  const context = await NestFactory.createApplicationContext(root, { logger: nestLogger(logger), abortOnError: false });
-  return { context, listening: null, close: () => context.close() };
-}
-
-async function startHttp(root: DynamicModule, config: Config, logger: Logger, roles: ReadonlySet<Role>, adapters: EmbeddedAdapters): Promise<Started> {
-  const app = await HttpApp.create({
-    module: root,
-    roles,
-    source: (context) => ({
-      health: () => context.get(ServiceHost, { strict: false }).health(),
-      registry: metricsRegistry({
-        acceptTask: roles.has('api') ? context.get(AcceptTask, { strict: false }) : null,
-        dispatcher: roles.has('dispatcher') ? context.get(Dispatcher, { strict: false }) : null,
-        diary: roles.has('diary') ? () => adapters.diary.metrics() : null,
-      }),
-    }),
-    logger,
-    apiKeys: config.apiKeys,
-    bodyLimitBytes: config.bodyLimitBytes,
-    version: packageVersion(),
-  });
-  try {
-    return { context: app.context, listening: await app.listen(config.host, config.port), close: () => app.close() };
-  } catch (error) {
-    await app.close();
-    throw error;
-  }
-}
-
-/** Of this package: two folders up, from src as from dist. */
-function packageVersion(): string {
-  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { readonly version: string };
-  return version;
 }

@@ -1,46 +1,11 @@
-import { Counter, Gauge, Registry, type Histogram } from 'prom-client';
-import { latencyBucketsMs, type EventMetricsSnapshot, type LatencySnapshot } from '../diary/event-metrics.ts';
-import type { Dispatcher } from '../dispatch/dispatcher.ts';
-import type { AcceptTask } from '../task-api/accept-task.ts';
+import { Counter, Gauge, type Histogram, type Registry } from 'prom-client';
+import { latencyBucketsMs, type EventMetricsSnapshot, type LatencySnapshot } from '../../diary/event-metrics.ts';
 
-/** What the roles of this process count. */
-export interface MetricSources {
-  readonly acceptTask: AcceptTask | null;
-  readonly dispatcher: Dispatcher | null;
-  /** Null: no diary here. Rejects while it does not answer; its metrics are left out then. */
-  readonly diary: (() => Promise<EventMetricsSnapshot>) | null;
-}
-
-/** A registry that asks its sources anew for each scrape. What is said of tasks is counted from events. */
-export function metricsRegistry(sources: MetricSources): Registry {
-  const registry = new Registry();
-  if (sources.acceptTask) addApi(registry, sources.acceptTask);
-  if (sources.dispatcher) addDispatcher(registry, sources.dispatcher);
-  if (sources.diary) addDiary(registry, sources.diary);
-  return registry;
-}
-
-function addApi(registry: Registry, { counts }: AcceptTask): void {
-  gauge(registry, 'daybook_api_submissions', 'Submissions since the start, by answer', ['answer'], () => [
-    ['accepted', counts.accepted],
-    ['replayed', counts.replayed],
-    ['unavailable', counts.unavailable],
-    ...counts.refused,
-  ]);
-  gauge(registry, 'daybook_api_rejections_not_recorded', 'Rejections beyond the recording limit, since the start', [], () => [['', counts.rejectionsNotRecorded]]);
-}
-
-function addDispatcher(registry: Registry, dispatcher: Dispatcher): void {
-  gauge(registry, 'daybook_dispatcher_tasks', 'Tasks that the dispatcher knows, by what it keeps of them', ['kept'], () => [
-    ['state', dispatcher.gauges.openTasks],
-    ['id', dispatcher.gauges.closedTasks],
-  ]);
-  gauge(registry, 'daybook_dispatcher_outstanding', 'Attempts handed out and without an outcome', [], () => [['', dispatcher.gauges.outstanding]]);
-  gauge(registry, 'daybook_dispatcher_unsettled', 'Publishes and appends under way', [], () => [['', dispatcher.gauges.unsettled]]);
-}
-
-/** One question to the diary answers all of its metrics: those of one scrape ask at the same time. */
-function addDiary(registry: Registry, ask: () => Promise<EventMetricsSnapshot>): void {
+/**
+ * What is said of tasks, counted from events. One question to the diary answers all of these metrics: those of one
+ * scrape ask at the same time. While it does not answer they are empty.
+ */
+export function addDiaryMetrics(registry: Registry, ask: () => Promise<EventMetricsSnapshot>): void {
   const snapshot = sharedWhilePending(() => ask().catch(() => null));
   const counter = (name: string, help: string, label: string, counts: (snapshot: EventMetricsSnapshot) => Readonly<Record<string, number>>) => {
     const metric: Counter = new Counter({
@@ -77,27 +42,6 @@ function sharedWhilePending<Answer>(ask: () => Promise<Answer>): () => Promise<A
     pending ??= ask().finally(() => (pending = null));
     return pending;
   };
-}
-
-function gauge(
-  registry: Registry,
-  name: string,
-  help: string,
-  labelNames: readonly string[],
-  read: () => ReadonlyArray<readonly [label: string, value: number]>,
-): void {
-  const metric: Gauge = new Gauge({
-    name,
-    help,
-    labelNames: [...labelNames],
-    registers: [registry],
-    collect() {
-      for (const [label, value] of read()) {
-        if (labelNames[0] === undefined) metric.set(value);
-        else metric.set({ [labelNames[0]]: label }, value);
-      }
-    },
-  });
 }
 
 /** A histogram whose buckets were counted elsewhere: prom-client's own would want every single observation. */
