@@ -8,7 +8,7 @@ installed := node_modules/.installed
 .PHONY: help demo test check bench build clean setup node brokers brokers-stop faults chaos
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: build ## run the demo on the embedded default
 	@bin/daybook demo
@@ -39,11 +39,11 @@ $(installed): package-lock.json | node
 	@touch $@
 
 # stdout carries the DAYBOOK_* lines and nothing else, so that it can be read by a shell or a program.
-brokers: ## Kafka, RabbitMQ and PostgreSQL on loopback, without Docker; KAFKA_NODES=3, ONLY=kafka,postgres
+brokers: ## Kafka, RabbitMQ, PostgreSQL on 127.0.0.1:19092, 16672, 15432, without Docker (KAFKA_PORT= RABBITMQ_PORT= POSTGRES_PORT= KAFKA_NODES=3 ONLY=kafka,postgres)
 	@$(MAKE) -s setup >&2
 	@node tools/brokers/start.mjs
 
-brokers-stop: ## stop what `make brokers` started; the data stays in .brokers
+brokers-stop: ## stop what make brokers started; the data stays in .brokers (ONLY=)
 	@node tools/brokers/stop.mjs
 
 faults chaos:

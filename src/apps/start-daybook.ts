@@ -140,7 +140,7 @@ export async function startDaybook({ tasks, roles, http, ...settings }: DaybookO
   return {
     submit,
     submitMany: (submissions) => Promise.allSettled(submissions.map(({ definition, payload, options }) => submit(definition, payload, options))),
-    get: (id) => queries().get(id),
+    get: async (id) => queries().get(id),
     wait,
     url: system.listening?.url ?? null,
     stop: () => system.stop(),

@@ -53,7 +53,7 @@ export function draftOf(task: OpenTask, decision: RecordedDecision): EventDraft 
     }
     case 'FailPermanently': {
       const { reason, attempts } = decision;
-      return { ...subject, type: 'TaskFailedPermanently', data: { reason, attempts }, cause: causeOf(decision) };
+      return { ...subject, type: 'TaskFailedPermanently', data: { reason, attempts }, cause: { attempt: attempts, eventId: decision.causeId } };
     }
     case 'Cancel':
       return { ...subject, type: 'TaskCancelled', data: { reason: decision.reason }, cause: causeOf(decision) };

@@ -17,7 +17,9 @@ export type Decision =
   /** Record the dispatch of an attempt that was seen running without one. Nothing is published. */
   | { readonly type: 'RecordDispatch'; readonly attempt: number; readonly queue: string; readonly issue: number }
   | { readonly type: 'ScheduleRetry'; readonly attempt: number; readonly dueAtMs: number; readonly reason: RetryReason; readonly causeId: string }
-  | { readonly type: 'FailPermanently'; readonly attempt: number; readonly reason: PermanentFailureReason; readonly attempts: number; readonly causeId: string }
+  /** `attempts`: how many were handed out; 0 when none was. */
+  | { readonly type: 'FailPermanently'; readonly reason: PermanentFailureReason; readonly attempts: number; readonly causeId: string }
+  /** `attempt`: the newest that was handed out; 0 when none was. */
   | { readonly type: 'Cancel'; readonly attempt: number; readonly reason: string; readonly causeId: string }
   /** Ask again at this time. */
   | { readonly type: 'WakeAt'; readonly timeMs: number };
@@ -42,7 +44,7 @@ function nextStep(state: TaskState, accepted: Accepted, newest: Attempt, policy:
   }
   if (state.cancellation) {
     const { reason, eventId } = state.cancellation;
-    return [{ type: 'Cancel', attempt: newest.attempt, reason, causeId: eventId }];
+    return [{ type: 'Cancel', attempt: attemptsHandedOut(newest), reason, causeId: eventId }];
   }
   if (newest.failure) return [afterFailure(state, accepted, newest, newest.failure, policy)];
   if (wasHandedOut(newest)) return [];
@@ -76,8 +78,11 @@ function attemptsUsed(state: TaskState, policy: DispatchPolicy): number {
 }
 
 function failPermanently(reason: PermanentFailureReason, attempt: Attempt, causeId: string): Decision {
-  const attempts = wasHandedOut(attempt) ? attempt.attempt : attempt.attempt - 1;
-  return { type: 'FailPermanently', attempt: attempt.attempt, reason, attempts, causeId };
+  return { type: 'FailPermanently', reason, attempts: attemptsHandedOut(attempt), causeId };
+}
+
+function attemptsHandedOut(newest: Attempt): number {
+  return wasHandedOut(newest) ? newest.attempt : newest.attempt - 1;
 }
 
 /** What was seen at a worker and whose dispatch nobody recorded: the dispatcher died between confirm and record. */

@@ -6,15 +6,15 @@ import { defaultRetryPolicy, type RetryPolicy } from '../domain/retry-schedule.t
 import { defaultPriority, defaultQueue } from '../domain/task-state.ts';
 import type { StandardSchema } from './standard-schema.ts';
 
-export interface TaskOptions<PayloadIn, Payload, ResultIn, Result> {
+export interface TaskOptions<PayloadIn, Payload, Returned> {
   /** Names the kind of task: 1 to 128 letters, digits, `.`, `_` or `-`. */
   readonly type: string;
   /** Raise it when the payload changes in a way that old payloads do not fit. Default 1. */
   readonly version?: number;
   /** Any Standard Schema. The api refuses what does not fit; the worker parses again. */
   readonly payload: StandardSchema<PayloadIn, Payload>;
-  /** What the handler returns. Default: any JSON value. */
-  readonly result?: StandardSchema<ResultIn, Result>;
+  /** What the handler returns. Default: whatever JSON can hold; nothing becomes null. */
+  readonly result?: StandardSchema<Returned, unknown>;
   /** Limit of one execution, from the handler's start. Default `'30s'`. */
   readonly timeout?: Duration;
   /** Default: 3 attempts, exponential, base `'1s'`, max `'5m'`. */
@@ -41,13 +41,16 @@ export interface TaskOptions<PayloadIn, Payload, ResultIn, Result> {
   readonly rateLimit?: string;
 }
 
-/** A kind of task, as clients, api and worker know it. Made by `defineTask`. */
-export interface TaskDefinition<PayloadIn = unknown, Payload = unknown, Result = unknown> {
+/**
+ * A kind of task, as clients, api and worker know it. Made by `defineTask`. `PayloadIn` is what is submitted, `Payload`
+ * what the handler gets, `Returned` what it returns.
+ */
+export interface TaskDefinition<PayloadIn = unknown, Payload = unknown, Returned = unknown> {
   readonly [definitionBrand]: true;
   readonly type: string;
   readonly version: number;
   readonly payload: StandardSchema<PayloadIn, Payload>;
-  readonly result: StandardSchema<unknown, Result> | null;
+  readonly result: StandardSchema<Returned, unknown> | null;
   readonly timeoutMs: number;
   readonly retry: RetryPolicy;
   readonly queue: string;
@@ -66,9 +69,9 @@ const longestTimeoutMs = 24 * 3_600_000;
  * a client may import it.
  * @throws DaybookError `task-invalid` naming the field, the rule and the fix
  */
-export function defineTask<PayloadIn, Payload, ResultIn = JsonValue, Result = ResultIn>(
-  options: TaskOptions<PayloadIn, Payload, ResultIn, Result>,
-): TaskDefinition<PayloadIn, Payload, Result> {
+export function defineTask<PayloadIn, Payload, Returned = unknown>(
+  options: TaskOptions<PayloadIn, Payload, Returned>,
+): TaskDefinition<PayloadIn, Payload, Returned> {
   const { type, version = 1, queue = defaultQueue, priority = defaultPriority, timeout = '30s', guard = 'preferred' } = options;
   const invalid = (rule: string) => new DaybookError('task-invalid', `task ${JSON.stringify(type)}: ${rule}`);
   if (typeof type !== 'string' || !typeNamePattern.test(type)) {
@@ -101,7 +104,7 @@ export function defineTask<PayloadIn, Payload, ResultIn = JsonValue, Result = Re
     type,
     version,
     payload: options.payload,
-    result: (options.result ?? null) as StandardSchema<unknown, Result> | null,
+    result: options.result ?? null,
     timeoutMs,
     retry,
     queue,

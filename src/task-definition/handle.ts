@@ -77,9 +77,9 @@ export interface TaskHandler {
 export const handlerBrand = '~daybook.handler';
 
 /** Binds the work to a definition. */
-export function handle<PayloadIn, Payload, Result>(
-  definition: TaskDefinition<PayloadIn, Payload, Result>,
-  run: Handler<Payload, NoInfer<Result>>,
+export function handle<PayloadIn, Payload, Returned>(
+  definition: TaskDefinition<PayloadIn, Payload, Returned>,
+  run: Handler<Payload, NoInfer<Returned>>,
 ): TaskHandler {
   if (!isTaskDefinition(definition)) throw new DaybookError('task-invalid', 'handle: the first argument must come from defineTask');
   if (typeof run !== 'function') throw new DaybookError('task-invalid', `task ${definition.type}: the handler must be a function`);

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const notOurs = new Set(['node_modules', 'dist', '.git', '.tools', '.cache', '.daybook', 'coverage']);
+const notOurs = new Set(['node_modules', 'dist', '.git', '.tools', '.brokers', '.cache', '.daybook', 'coverage']);
 const entries = ['src/index.ts', 'src/client.ts', 'src/testing.ts'];
 const foldersOfSrc = [
   'adapters', 'apps', 'audit', 'cli', 'client', 'diary', 'dispatch', 'domain', 'event-producer', 'ports', 'task-api', 'task-definition', 'worker',

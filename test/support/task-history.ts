@@ -172,8 +172,8 @@ export class TaskHistory {
         return this.#with('TaskRetryScheduled', { attempt, dueAtMs, reason, policy: defaultRetryPolicy }, { attempt, eventId: causeId });
       }
       case 'FailPermanently': {
-        const { attempt, reason, attempts, causeId } = decision;
-        return this.#with('TaskFailedPermanently', { reason, attempts }, { attempt, eventId: causeId });
+        const { reason, attempts, causeId } = decision;
+        return this.#with('TaskFailedPermanently', { reason, attempts }, { attempt: attempts, eventId: causeId });
       }
       case 'Cancel':
         return this.#with('TaskCancelled', { reason: decision.reason }, { attempt: decision.attempt, eventId: decision.causeId });

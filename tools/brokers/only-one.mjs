@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BrokersError } from './brokers-error.mjs';
 import { say } from './say.mjs';
@@ -9,7 +9,6 @@ import { waitUntil } from './wait-until.mjs';
  * A lock whose holder has died is taken over.
  */
 export async function onlyOneAtATime(folder, action, limitMs = 300_000) {
-  mkdirSync(folder, { recursive: true });
   const lock = join(folder, 'lock');
   let told = false;
   const take = async () => {
@@ -21,7 +20,8 @@ export async function onlyOneAtATime(folder, action, limitMs = 300_000) {
     }
     writeFileSync(lock, `${process.pid}`, { flag: 'wx' });
   };
-  await waitUntil(take, { limitMs }).catch((cause) => {
+  await waitUntil(take, { limitMs, isHopeless: (error) => error.code !== 'EEXIST' }).catch((cause) => {
+    if (cause.code !== 'EEXIST') throw cause;
     throw new BrokersError(`Another start or stop holds ${lock} for more than ${limitMs / 1000} s (pid ${holderOf(lock)}).`, { cause });
   });
   try {

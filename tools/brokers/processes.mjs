@@ -72,15 +72,21 @@ export async function assertPortIsFree(port, setting) {
 
 /**
  * Waits for the round trip that proves a broker ready; throws with the last lines of the logs where it does not come
- * within the limit, or where a process ends before that.
+ * within `limitMs`, or where a process ends before that. For `restartsMs` an ended process is no failure: `roundTrip`
+ * starts it again.
  */
-export async function waitForReadiness(name, servers, roundTrip, limitMs) {
+export async function waitForReadiness(name, servers, roundTrip, { limitMs, restartsMs = 0 }) {
   const ended = () => servers.filter((server) => runningPid(server) === null);
+  const start = performance.now();
+  const isHopeless = () => ended().length > 0 && performance.now() - start >= restartsMs;
   try {
-    return await waitUntil(roundTrip, { limitMs, isHopeless: () => ended().length > 0 });
+    return await waitUntil(roundTrip, { limitMs, isHopeless });
   } catch (error) {
     const cause = ended().length > 0 ? 'its process ended' : `no round trip within ${limitMs / 1000} s`;
-    const logs = (ended().length > 0 ? ended() : servers).map((server) => `Last lines of ${server.logFile}:\n${lastLines(server.logFile)}`);
+    const logs = (ended().length > 0 ? ended() : servers).map(({ logFile }) => {
+      const file = readOrEmpty(logFile) === '' ? `${logFile}.before` : logFile; // empty: started again a moment ago
+      return `Last lines of ${file}:\n${lastLines(file)}`;
+    });
     throw new BrokersError([`${name} did not come up: ${cause} (${error.message || error.code}).`, ...logs].join('\n'), { cause: error });
   }
 }

@@ -1,5 +1,5 @@
 // What `make brokers` can be told, all by environment or by `make brokers NAME=value`. An empty value counts as unset.
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BrokersError } from './brokers-error.mjs';
 
@@ -29,7 +29,7 @@ export function readSettings(environment) {
   }
   const settings = {
     /** Where everything that runs keeps its data, logs and pid files. */
-    folder: given('BROKERS_DIR') ?? join(projectFolder, '.brokers'),
+    folder: resolve(given('BROKERS_DIR') ?? join(projectFolder, '.brokers')),
     only: brokerNames.filter((name) => only.includes(name)),
     // The ports above the given one are used too (see README.md), hence the lower limit.
     kafka: { port: wholeNumber('KAFKA_PORT', 1024, 65_000), nodes: wholeNumber('KAFKA_NODES', 1, 3), heapMb: wholeNumber('KAFKA_HEAP_MB', 192, 16_384) ?? 384 },

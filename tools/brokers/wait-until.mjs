@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
 /**
- * Repeats `attempt` until it resolves; rejects with its last error after `limitMs`, or as soon as `isHopeless()` says so.
+ * Repeats `attempt` until it resolves; rejects with its last error after `limitMs`, or as soon as `isHopeless(error)` says so.
  * A single attempt may take `attemptMs`; what it leaves behind then is abandoned, so it has to bound itself too.
  */
 export async function waitUntil(attempt, { limitMs, attemptMs = 5_000, everyMs = 200, isHopeless = () => false }) {
@@ -10,7 +10,7 @@ export async function waitUntil(attempt, { limitMs, attemptMs = 5_000, everyMs =
     try {
       return await within(attemptMs, attempt());
     } catch (error) {
-      if (performance.now() > deadline || isHopeless()) throw error;
+      if (performance.now() > deadline || isHopeless(error)) throw error;
     }
     await pause(everyMs);
   }
