@@ -82,6 +82,7 @@ const allowed = [
   ...allow(
     '^src/index\\.ts$',
     folder('task-definition'),
+    '^src/domain/errors\\.ts$',
     { path: '^src/apps/start-daybook\\.ts$', dynamic: true },
     { path: '^src/apps/start-daybook\\.ts$', dependencyTypes: typesOnly },
   ),

@@ -15,7 +15,9 @@ export {
 } from './task-definition/handle.ts';
 export { PermanentFailure, RetryAfter, TransactionsUnavailable } from './task-definition/failures.ts';
 export type { StandardSchema } from './task-definition/standard-schema.ts';
-export type { Daybook, DaybookOptions } from './apps/start-daybook.ts';
+export { TaskRefused } from './task-definition/task-refused.ts';
+export { DaybookError, type ErrorCode } from './domain/errors.ts';
+export type { Daybook, DaybookOptions, Submission, SubmitOptions, SubmittedTask, TaskView } from './apps/start-daybook.ts';
 
 /**
  * Starts a task system inside this process: api, dispatcher, worker and diary on the embedded adapters. Resolves once

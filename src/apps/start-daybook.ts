@@ -1,13 +1,15 @@
 import type { TaskView } from '../diary/queries/task-view.ts';
 import { DaybookError } from '../domain/errors.ts';
 import type { JsonObject, JsonValue } from '../domain/json.ts';
-import type { AcceptResult } from '../task-api/accept-task.ts';
 import type { TaskDefinition } from '../task-definition/define-task.ts';
 import type { Receipt } from '../task-definition/handle.ts';
 import type { CatalogEntry } from '../task-definition/task-catalog.ts';
+import { TaskRefused } from '../task-definition/task-refused.ts';
 import { startAllInOne } from './all-in-one.ts';
 import { loadConfig, type ConfigOverrides, type Role } from './config.ts';
 import { createLogger } from './logging.ts';
+
+export type { TaskView };
 
 /** The settings of `daybook config` in camelCase without prefix, and: */
 export interface DaybookOptions extends Omit<ConfigOverrides, 'tasks'> {
@@ -41,7 +43,7 @@ export interface SubmittedTask {
   readonly receipt: Receipt;
 }
 
-export interface Submission<PayloadIn = never> {
+export interface Submission<PayloadIn = unknown> {
   readonly definition: TaskDefinition<PayloadIn>;
   readonly payload: PayloadIn;
   readonly options?: SubmitOptions;
@@ -56,7 +58,9 @@ export interface Daybook {
    */
   submit<PayloadIn>(definition: TaskDefinition<PayloadIn>, payload: PayloadIn, options?: SubmitOptions): Promise<SubmittedTask>;
   /** Submits all at once; answers in order, each on its own: one that is refused stops no other. */
-  submitMany<PayloadIn>(submissions: readonly Submission<PayloadIn>[]): Promise<ReadonlyArray<PromiseSettledResult<SubmittedTask>>>;
+  submitMany<const Payloads extends readonly unknown[]>(
+    submissions: { readonly [Index in keyof Payloads]: Submission<Payloads[Index]> },
+  ): Promise<ReadonlyArray<PromiseSettledResult<SubmittedTask>>>;
   /** What is known of a task now. @throws a problem with code `task-not-found` */
   get(id: string): Promise<TaskView>;
   /**
@@ -68,25 +72,6 @@ export interface Daybook {
   readonly url: string | null;
   /** Takes nothing new, lets running handlers finish within `drainSeconds`, and closes the files. Idempotent. */
   stop(): Promise<void>;
-}
-
-/** A submission that breaks a rule. */
-export class TaskRefused extends Error {
-  override readonly name = 'TaskRefused';
-  /** As in the HTTP answer: `unknown-type`, `payload-invalid`, `options-invalid`, `idempotency-mismatch`, … */
-  readonly code: string;
-  readonly status: number;
-  readonly errors: ReadonlyArray<{ readonly pointer: string; readonly detail: string }>;
-  /** The id of the rejected task, where the rejection was recorded. */
-  readonly id: string | null;
-
-  constructor({ code, status, detail, errors, id }: Extract<AcceptResult, { type: 'refused' }>) {
-    super([detail, ...errors.map((error) => `${error.pointer}: ${error.detail}`)].join('\n  '));
-    this.code = code;
-    this.status = status;
-    this.errors = errors;
-    this.id = id ?? null;
-  }
 }
 
 const longestAskMs = 30_000;

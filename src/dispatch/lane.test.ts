@@ -17,6 +17,7 @@ function task(taskId: string, priority = 0): OpenTask {
     publishing: false,
     outstanding: false,
     heldUntilMs: 0,
+    dropped: false,
   };
 }
 

@@ -48,6 +48,8 @@ export const optionNames: readonly string[] = [
   'tenant',
 ];
 
+export const retryMembers: readonly string[] = ['maxAttempts', 'backoff', 'base', 'max', 'baseMs', 'maxMs'];
+
 export const typeNamePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
@@ -178,7 +180,7 @@ function retryOverride(reading: OptionsReading, defaults: RetryPolicy): RetryPol
 
 /** A retry policy with what is absent taken from `defaults`, or the rule that it breaks. */
 export function parseRetry(value: JsonObject, defaults: RetryPolicy): RetryPolicy | string {
-  const unknown = Object.keys(value).find((name) => !['maxAttempts', 'backoff', 'base', 'max', 'baseMs', 'maxMs'].includes(name));
+  const unknown = Object.keys(value).find((name) => !retryMembers.includes(name));
   if (unknown !== undefined) return `has an unknown member '${unknown}': known are maxAttempts, backoff, base, max`;
   const both = ['base', 'max'].find((name) => value[name] !== undefined && value[`${name}Ms`] !== undefined);
   if (both !== undefined) return `${both} and ${both}Ms mean the same: give one of them`;

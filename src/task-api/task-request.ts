@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { optionNames, typeNamePattern, type TaskRequest } from '../domain/acceptance.ts';
+import { optionNames, retryMembers, typeNamePattern, type TaskRequest } from '../domain/acceptance.ts';
 import { findJsonProblem, isJsonObject, pointerToken, type JsonObject, type JsonValue } from '../domain/json.ts';
 
 /** What is wrong with a request, and where (JSON pointer into its body, or into its headers). */
@@ -73,7 +73,7 @@ export function parseTaskRequest(body: unknown): { readonly request: TaskRequest
     errors.push({ pointer: '/version', detail: 'must be a whole number, at least 1' });
   }
   if (payload === undefined) errors.push({ pointer: '/payload', detail: 'is missing (it may be null)' });
-  if (isJsonObject(options)) errors.push(...unknownMembers(options, optionNames, '/options'));
+  if (isJsonObject(options)) errors.push(...unknownMembers(options, optionNames, '/options'), ...unknownRetryMembers(options.retry));
   else if (options !== undefined) errors.push({ pointer: '/options', detail: 'must be an object' });
   if (errors.length > 0) return { errors };
   return {
@@ -99,6 +99,10 @@ export function parseReason(body: unknown): { readonly reason: string } | { read
 /** Whether an Idempotency-Key may be used: 1 to 255 printable ASCII characters, those that a header carries unchanged. */
 export function isIdempotencyKey(key: unknown): key is string {
   return typeof key === 'string' && /^[\x20-\x7e]{1,255}$/.test(key);
+}
+
+function unknownRetryMembers(retry: JsonValue | undefined): RequestError[] {
+  return isJsonObject(retry) ? unknownMembers(retry, retryMembers, '/options/retry') : [];
 }
 
 function unknownMembers(object: JsonObject, known: readonly string[], base: string): RequestError[] {

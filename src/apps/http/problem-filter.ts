@@ -36,6 +36,7 @@ export class ProblemFilter implements ExceptionFilter {
     if (reply.sent) return;
     if (problem.retryAfterSeconds !== undefined) reply.header('Retry-After', String(problem.retryAfterSeconds));
     if (status === 401) reply.header('WWW-Authenticate', 'Bearer');
+    if (status === 413) readOn(request, reply);
     reply.status(status).type(problemContentType).send(JSON.stringify(problemDocument(problem, request.id)));
   }
 
@@ -46,6 +47,15 @@ export class ProblemFilter implements ExceptionFilter {
     }
     return frameworkProblem(thrown) ?? internal;
   }
+}
+
+/**
+ * Takes the rest of a body that is too large, within the request's time limit: a client that is still sending would
+ * find the connection reset before it could read why.
+ */
+function readOn(request: FastifyRequest, reply: FastifyReply): void {
+  request.raw.resume();
+  reply.removeHeader('connection');
 }
 
 const internal: ProblemShape = {

@@ -37,14 +37,14 @@ export async function* recordsOf(reader: EventReader, { partition, offsets }: Pi
 }
 
 /**
- * The task as it was at a moment, folded anew from its first events: those that the log had stored by the instant, or
- * the first n. The order is that of the log, so an instant takes the events before the first later one.
+ * The task as it was at a moment, folded anew from its first events: those that had happened by the instant, by their
+ * own times, or the first n. The order is that of the log, so an instant takes the events before the first later one.
  * @throws QueryProblem 404 when it did not exist yet
  */
 export async function rowAt(reader: EventReader, row: TaskRow, moment: Moment): Promise<{ readonly row: TaskRow; readonly positions: Positions; readonly timeMs: number }> {
   const past: StoredRecord[] = [];
   for await (const record of recordsOf(reader, row)) {
-    if ('instantMs' in moment ? record.timestampMs > moment.instantMs : past.length >= moment.events) break;
+    if ('instantMs' in moment ? timeOf(record) > moment.instantMs : past.length >= moment.events) break;
     past.push(record);
   }
   const last = past.at(-1);
@@ -55,4 +55,10 @@ export async function rowAt(reader: EventReader, row: TaskRow, moment: Moment): 
     positions: new Map([[last.partition, last.offset + 1]]),
     timeMs: 'instantMs' in moment ? moment.instantMs : last.timestampMs,
   };
+}
+
+/** When the event happened, as its history shows it; when the log stored it, where that cannot be read. */
+function timeOf(record: StoredRecord): number {
+  const event = decodeEvent(record);
+  return event.type === 'Unreadable' ? record.timestampMs : event.timeMs;
 }

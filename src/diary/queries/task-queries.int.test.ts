@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { diaryRig } from '../../../test/support/diary-rig.ts';
 import { taskId } from '../../../test/support/stored-records.ts';
-import { history } from '../../../test/support/task-history.ts';
+import { history, second, t0 } from '../../../test/support/task-history.ts';
 import { formatInstant } from './format-instant.ts';
 
 const id = taskId(1);
@@ -81,7 +81,7 @@ it('tells how long the oldest unread record has been waiting', async () => {
 it('shows the task as it was after each of its events, and at an instant', async () => {
   const rig = diaryRig();
   await rig.startProjector();
-  const positions = await rig.append(...finished.records);
+  await rig.append(...finished.records);
   await rig.caughtUp();
   const states = [];
   for (const events of [1, 2, 3, 4, 5]) states.push((await rig.queries.get(id, { moment: { events } })).state);
@@ -90,9 +90,21 @@ it('shows the task as it was after each of its events, and at an instant', async
   expect(past).not.toHaveProperty('result');
   expect(past.asOf).toMatchObject({ positions: { 0: 2 }, lagMs: 0 });
   await expect(rig.queries.get(id, { moment: { events: 0 } })).rejects.toMatchObject({ status: 404 });
-  const first = positions[0]?.timestampMs ?? 0;
-  await expect(rig.queries.get(id, { moment: { instantMs: first - 1 } })).rejects.toMatchObject({ status: 404 });
-  expect(await rig.queries.get(id, { moment: { instantMs: first + 60_000 } })).toMatchObject({ state: 'completed' });
+  await expect(rig.queries.get(id, { moment: { instantMs: t0 - 1 } })).rejects.toMatchObject({ status: 404 });
+  // The instant is the event's own time, as its history shows it: the event has happened by then.
+  expect(await rig.queries.get(id, { moment: { instantMs: second(1) } })).toMatchObject({ state: 'dispatched' });
+  expect(await rig.queries.get(id, { moment: { instantMs: second(2) - 1 } })).toMatchObject({ state: 'dispatched' });
+  expect(await rig.queries.get(id, { moment: { instantMs: second(60) } })).toMatchObject({ state: 'completed' });
+});
+
+it('shows the events of an id that was never accepted, and no task', async () => {
+  const rig = diaryRig();
+  await rig.startProjector();
+  await rig.append(...history(id).cancellationRequested().records);
+  await rig.caughtUp();
+  const { items } = await rig.queries.events(id, { limit: 10, skip: 0 });
+  expect(items).toMatchObject([{ type: 'TaskCancellationRequested', void: { code: 'unknown-task' } }]);
+  await expect(rig.queries.get(id)).rejects.toMatchObject({ status: 404 });
 });
 
 it('says of every event what became of it', async () => {

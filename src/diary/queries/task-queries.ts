@@ -72,7 +72,7 @@ export class TaskQueries {
   /** The records of a task by offset, judged anew. Fewer than `limit` when they are large. */
   events(id: string, { limit, skip }: EventsParameters): Promise<Page<EventView>> {
     return answering(async () => {
-      const { row, positions } = await this.#locate(id);
+      const { row, positions } = await this.#locate(id, hasEvents);
       const reading = new HistoryReading(this.#reader.topic, row.state.taskId);
       const items: EventView[] = [];
       let read = 0;
@@ -124,14 +124,14 @@ export class TaskQueries {
   }
 
   /** @throws QueryProblem 404 only when neither the read model nor the log up to its present end knows the id */
-  async #locate(givenId: string): Promise<Located> {
+  async #locate(givenId: string, isKnown: (row: TaskRow) => boolean = isTask): Promise<Located> {
     if (!uuidPattern.test(givenId)) throw taskNotFound('A task id is a UUID, such as 01900000-0000-7000-8000-000000000000.');
     const id = givenId.toLowerCase();
     const { row, view } = await this.#projections.task(id);
-    if (row && taskSummary(row.state)) return { row, positions: view.positions };
+    if (row && isKnown(row)) return { row, positions: view.positions };
     const ahead = await this.#lookAhead.recordsOf(id, view.positions);
     const found = ahead.records.length > 0 ? foldRow(row, id, ahead.records) : row;
-    if (!found || !taskSummary(found.state)) throw taskNotFound(`No event that accepts or rejects task ${id} is in the log.`);
+    if (!found || !isKnown(found)) throw taskNotFound(`No event that accepts or rejects task ${id} is in the log.`);
     return { row: found, positions: ahead.positions };
   }
 
@@ -157,6 +157,16 @@ export class TaskQueries {
     if (!summary) throw taskNotFound(`Task ${row.state.taskId} was neither accepted nor rejected by then.`);
     return { ...taskView(summary, await readBodies(this.#reader, row)), asOf };
   }
+}
+
+/** A task is what was accepted or rejected. */
+function isTask({ state }: TaskRow): boolean {
+  return taskSummary(state) !== null;
+}
+
+/** Also requests for a task that nobody submitted are history, and can be seen. */
+function hasEvents({ offsets }: TaskRow): boolean {
+  return offsets.length > 0;
 }
 
 /** What the ports throw, as the problem that a client can act upon. */
