@@ -60,6 +60,15 @@ export function loadConfig(env: Environment = process.env, { role = 'all', overr
   };
 }
 
+/**
+ * For programs that read a few variables themselves, such as the command line's client.
+ * @throws ConfigurationError naming every `DAYBOOK_` name that is no setting: a mistyped one would be ignored
+ */
+export function refuseUnknownVariables(env: Environment): void {
+  const errors = unknownNames(env, {});
+  if (errors.length > 0) throw new ConfigurationError(errors);
+}
+
 /** A line of what `daybook config` prints. */
 export interface SettingLine {
   readonly variable: string;

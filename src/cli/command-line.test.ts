@@ -161,6 +161,12 @@ describe('exit codes', () => {
     expect(exitCodeOf(new DaybookProblem({ status: 404, code: 'not-this-role', detail: 'another role' }))).toBe(78);
   });
 
+  it('78: a mistyped variable, also for a command that only asks a server', async () => {
+    const { exitCode, stderr } = await run(['task', 'list'], { DAYBOOK_URLL: 'http://127.0.0.1:1' });
+    expect(exitCode).toBe(78);
+    expect(stderr).toContain('DAYBOOK_URLL is no setting; did you mean DAYBOOK_URL?');
+  });
+
   it('78: every wrong setting at once', async () => {
     const { exitCode, stderr } = await run(['config'], { DAYBOOK_PORT: 'high', DAYBOOK_LEESE_MS: '1' });
     expect(exitCode).toBe(78);

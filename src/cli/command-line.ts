@@ -36,7 +36,13 @@ export async function runCommandLine(args: readonly string[], surroundings: Surr
     exitCode = await body({ terminal, flags });
   };
   addOperatorCommands(program, act, await settingFlags(args));
-  addTaskCommands(program, act);
+  addTaskCommands(program, async (body) => {
+    const { refuseUnknownVariables } = await import('../apps/config.ts');
+    return act((context) => {
+      refuseUnknownVariables(surroundings.environment);
+      return body(context);
+    });
+  });
   nameHelpAfterErrors(program, 'daybook');
   try {
     await program.parseAsync(args, { from: 'user' });
