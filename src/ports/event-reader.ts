@@ -19,6 +19,7 @@ export interface EventReader {
   /**
    * For each partition the offset that the next record will get, as of now.
    * @throws DaybookError `log-unavailable`
+   * @throws DaybookError `history-lost`: the log is another one than `identity` said last
    */
   endPositions(): Promise<Positions>;
 

@@ -185,6 +185,27 @@ const reading: readonly Check[] = [
     },
   },
   {
+    name: 'reads only the partitions that are asked for, and waits when there are none',
+    async run(harness) {
+      const { appender, reader } = await harness.open();
+      await appendMany(appender, 30);
+      const all = await readAll(reader);
+      for (const each of [reader, await harness.openReader()]) {
+        const partition = all.at(-1)?.partition ?? 0;
+        const ofPartition = all.filter((found) => found.partition === partition);
+        const cursor = each.openCursor(new Map(), new Set([partition]));
+        const read: StoredRecord[] = [];
+        while (read.length < ofPartition.length) read.push(...(await cursor.next({ maxRecords: 7, waitMs: 5_000 })));
+        expect(read).toEqual(ofPartition);
+        expect(await cursor.next({ maxRecords: 7, waitMs: 50 })).toEqual([]);
+        cursor.close();
+        const nothing = each.openCursor(new Map(), new Set());
+        expect(await nothing.next({ maxRecords: 7, waitMs: 50 })).toEqual([]);
+        nothing.close();
+      }
+    },
+  },
+  {
     name: 'lets readers go their own ways',
     async run(harness) {
       const { appender, reader } = await harness.open();

@@ -1,0 +1,54 @@
+import { protocolErrorsCodesById } from '@platformatic/kafka';
+import { DaybookError } from '../../domain/errors.ts';
+
+/** Those of the protocol's error codes that decide what happens next. */
+export const errorCode = {
+  none: 0,
+  offsetOutOfRange: 1,
+  unknownTopic: 3,
+  messageTooLarge: 10,
+  recordListTooLarge: 18,
+  topicAuthorizationFailed: 29,
+  topicAlreadyExists: 36,
+  invalidReplicationFactor: 38,
+  invalidRecord: 87,
+  unknownTopicId: 100,
+  inconsistentTopicId: 103,
+} as const;
+
+/** An error code as the protocol's documentation names it. */
+export function errorName(code: number): string {
+  return String((protocolErrorsCodesById as Record<number, string>)[code] ?? `error ${code}`);
+}
+
+/** What a failure of the client library comes down to: the innermost messages, each once. */
+export function describeFailure(error: unknown): string {
+  return [...new Set(innermost(error))].slice(0, 3).join('; ');
+}
+
+/** The protocol's error codes in a failure of the client library, which nests them. */
+export function errorCodesIn(error: unknown): number[] {
+  if (!(error instanceof Error)) return [];
+  const own = 'apiCode' in error && typeof error.apiCode === 'number' ? [error.apiCode] : [];
+  return [...own, ...partsOf(error).flatMap(errorCodesIn)];
+}
+
+/** The log did not answer, or not as needed; asking again may help. */
+export function unavailable(message: string, cause?: unknown): DaybookError {
+  return new DaybookError('log-unavailable', message, { cause });
+}
+
+function innermost(error: unknown): string[] {
+  if (!(error instanceof Error)) return [String(error)];
+  const parts = partsOf(error);
+  return parts.length > 0 ? parts.flatMap(innermost) : [describe(error)];
+}
+
+function partsOf(error: Error): unknown[] {
+  if (error instanceof AggregateError) return error.errors;
+  return error.cause === undefined ? [] : [error.cause];
+}
+
+function describe(error: Error): string {
+  return 'apiId' in error ? `${String(error.apiId)}: ${error.message}` : error.message;
+}
