@@ -11,13 +11,13 @@ import { roles as allRoles, type Config, type Role } from './config.ts';
 import { diaryRole } from './diary.ts';
 import { dispatcherRole } from './dispatcher.ts';
 import { startWithHttp } from './http/http-process.ts';
-import type { Listening } from './http/listening.ts';
 import { addApiMetrics } from './metrics/api-metrics.ts';
 import { addDiaryMetrics } from './metrics/diary-metrics.ts';
 import { addDispatcherMetrics } from './metrics/dispatcher-metrics.ts';
 import { startHeadless, type ProcessPlan } from './nest-process.ts';
 import { PortsModule } from './ports.module.ts';
-import { openEmbeddedAdapters, type EmbeddedAdapters } from './wiring/embedded.ts';
+import type { RunningRole } from './running-role.ts';
+import { openAdapters, type OpenedAdapters } from './wiring/open-adapters.ts';
 import { workerRole } from './worker.ts';
 
 export interface AllInOneOptions {
@@ -32,28 +32,24 @@ export interface AllInOneOptions {
 }
 
 /** A running process of several roles. */
-export interface AllInOne {
-  /** Null without HTTP. */
-  readonly listening: Listening | null;
+export interface AllInOne extends RunningRole {
   /** Null without the api role. */
   readonly acceptTask: AcceptTask | null;
   /** Null without the diary role. */
   readonly taskQueries: TaskQueries | null;
   readonly catalog: TaskCatalog;
-  /** Drains, then closes the files. Idempotent. */
-  stop(): Promise<void>;
 }
 
 /**
- * Starts roles in this process on the embedded adapters. They share ports and nothing else: each is composed as it
- * would be in a process of its own.
+ * Starts roles in this process, on files or on the servers that the settings name. They share ports and nothing else:
+ * each is composed as it would be in a process of its own.
  * @throws DaybookError `task-invalid`, `folder-in-use`, `log-unavailable`; CannotListen
  */
 export async function startAllInOne({ config, entries, logger, http, roles = allRoles }: AllInOneOptions): Promise<AllInOne> {
   const catalog = new TaskCatalog(entries);
   const here = new Set(roles);
   const clock = new SystemClock();
-  const adapters = openEmbeddedAdapters(config, clock, logger);
+  const adapters = openAdapters(config, here, clock, logger);
   try {
     const plan = { ...planOf(here, config, catalog, adapters), drainSeconds: config.drainSeconds, clock, logger };
     const started = await (http ? startWithHttp(plan, config, here) : startHeadless(plan));
@@ -80,25 +76,31 @@ function planOf(
   roles: ReadonlySet<Role>,
   config: Config,
   catalog: TaskCatalog,
-  { ports: adapters, diary }: EmbeddedAdapters,
+  { ports: adapters, services, projector }: OpenedAdapters,
 ): Pick<ProcessPlan, 'modules' | 'services' | 'addMetrics'> {
   const ports = PortsModule.of(adapters);
   const modules: Readonly<Record<Role, () => DynamicModule>> = {
     api: () => apiRole(ports, config, catalog),
     dispatcher: () => dispatcherRole(ports, config),
     worker: () => workerRole(ports, config, catalog),
-    diary: () => diaryRole(ports, diary),
+    diary: () => diaryRole(ports, present(projector)),
   };
   return {
     modules: allRoles.filter((role) => roles.has(role)).map((role) => modules[role]()),
     services: {
-      standing: roles.has('diary') ? [diary] : [],
+      standing: services,
       provided: [...(roles.has('dispatcher') ? [Dispatcher] : []), ...(roles.has('worker') && catalog.hasHandlers ? [Worker] : [])],
     },
     addMetrics: (registry, context) => {
       if (roles.has('api')) addApiMetrics(registry, context.get(AcceptTask, { strict: false }));
       if (roles.has('dispatcher')) addDispatcherMetrics(registry, context.get(Dispatcher, { strict: false }));
-      if (roles.has('diary')) addDiaryMetrics(registry, () => diary.metrics());
+      if (roles.has('diary')) addDiaryMetrics(registry, () => present(projector).metrics());
     },
   };
+}
+
+/** The projector stands wherever the diary role runs. */
+function present<Value>(value: Value | null): Value {
+  if (value === null) throw new TypeError('the diary role runs here, and its projector was not opened');
+  return value;
 }

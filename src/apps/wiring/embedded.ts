@@ -5,67 +5,47 @@ import { EmbeddedJobReceiver } from '../../adapters/embedded/embedded-job-receiv
 import { EmbeddedJobSender } from '../../adapters/embedded/embedded-job-sender.ts';
 import { EmbeddedJobs } from '../../adapters/embedded/embedded-jobs.ts';
 import { EmbeddedOwnershipGroup } from '../../adapters/embedded/embedded-partition-ownership.ts';
-import { openEmbeddedStore } from '../../adapters/embedded/embedded-store.ts';
+import { openEmbeddedStore, type EmbeddedStore } from '../../adapters/embedded/embedded-store.ts';
 import { SqliteProjectionReader } from '../../adapters/embedded/sqlite-projection-reader.ts';
-import { SystemIds } from '../../adapters/system/system-ids.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
+import { adapterService } from '../adapter-service.ts';
 import type { Config } from '../config.ts';
 import { DiaryThreadHost } from './diary-thread-host.ts';
+import type { OpenedClaims } from './claims-of.ts';
+import { pruneDaily } from './pruning.ts';
 
-export type EmbeddedAdapters = ReturnType<typeof openEmbeddedAdapters>;
+/** @throws DaybookError `folder-in-use`, `log-unavailable` */
+export function openStore(config: Config, clock: Clock): EmbeddedStore {
+  return openEmbeddedStore({ folder: config.dataDir, clock, topic: config.topic, limits: { maxWaitMs: config.appendDeadlineMs } });
+}
 
-/**
- * Every port on files in the data folder: log, queue and claims in one file that this process alone writes, the read
- * model in another one that the diary's thread writes.
- * @throws DaybookError `folder-in-use`, `log-unavailable`
- */
-export function openEmbeddedAdapters(config: Config, clock: Clock, logger: Logger) {
-  const store = openEmbeddedStore({ folder: config.dataDir, clock, topic: config.topic, limits: { maxWaitMs: config.appendDeadlineMs } });
-  const jobs = new EmbeddedJobs(store);
+/** The log in the data folder's file, which this process alone writes. */
+export function embeddedLog(store: EmbeddedStore) {
   const eventReader = new EmbeddedEventReader(store);
-  const projectionReader = new SqliteProjectionReader(config.dataDir);
-  const diary = new DiaryThreadHost({ folder: config.dataDir, topic: config.topic }, clock, logger);
-  const executionClaims = new EmbeddedExecutionClaims(store);
-  const stopPruning = pruneDaily(executionClaims, clock, logger);
-  const stopTelling = store.tail.onChange(() => diary.logAdvanced());
   return {
-    ports: {
-      eventAppender: new EmbeddedEventAppender(store),
-      eventReader,
-      partitionOwnership: new EmbeddedOwnershipGroup().join(),
-      jobSender: new EmbeddedJobSender(jobs),
-      jobReceiver: new EmbeddedJobReceiver(jobs),
-      executionClaims,
-      projectionReader,
-      clock,
-      ids: new SystemIds(clock),
-      logger,
-    },
-    /** The projector, in its thread. */
-    diary,
-    /** After every role has stopped. Idempotent. */
-    async close(): Promise<void> {
-      stopTelling();
-      stopPruning();
-      await projectionReader.close();
-      eventReader.close();
-      await store.close();
-    },
+    ports: { eventAppender: new EmbeddedEventAppender(store), eventReader, partitionOwnership: new EmbeddedOwnershipGroup().join() },
+    services: [adapterService('reader', eventReader)],
+    identity: () => Promise.resolve(store.identity),
   };
 }
 
-const dayMs = 24 * 3_600_000;
+/** The queue in the same file, sharing its commits. */
+export function embeddedQueue(store: EmbeddedStore) {
+  const jobs = new EmbeddedJobs(store);
+  return { ports: { jobSender: new EmbeddedJobSender(jobs), jobReceiver: new EmbeddedJobReceiver(jobs) }, services: [] };
+}
 
-/** Claims outlive their job by a week; what is older goes once a day. One that cannot be removed now goes a day later. */
-function pruneDaily(claims: EmbeddedExecutionClaims, clock: Clock, logger: Logger): () => void {
-  let cancel = clock.setTimer(dayMs, prune);
-  function prune(): void {
-    cancel = clock.setTimer(dayMs, prune);
-    claims.prune().then(
-      (removed) => logger.info({ removed }, 'old claims were removed'),
-      (error: unknown) => logger.warn({ error }, 'old claims could not be removed; they go tomorrow'),
-    );
-  }
-  return () => cancel();
+/** Claims in the same file. Its log is theirs: only for an embedded log. */
+export function embeddedClaims(store: EmbeddedStore, clock: Clock, logger: Logger): OpenedClaims {
+  const executionClaims = new EmbeddedExecutionClaims(store);
+  return { executionClaims, services: [adapterService('claims', { close: pruneDaily(executionClaims, clock, logger) })] };
+}
+
+/** The read model in a file of its own, which the diary's thread writes; told of every commit of the log. */
+export function embeddedDiary(store: EmbeddedStore, config: Config, clock: Clock, logger: Logger) {
+  const projectionReader = new SqliteProjectionReader(config.dataDir);
+  const projector = new DiaryThreadHost({ folder: config.dataDir, topic: config.topic }, clock, logger);
+  const stopTelling = store.tail.onChange(() => projector.logAdvanced());
+  return { projector, projectionReader, services: [adapterService('questions', projectionReader), adapterService('telling', { close: stopTelling }), projector] };
 }

@@ -1,0 +1,97 @@
+import { KafkaEventAppender } from '../../adapters/kafka/kafka-event-appender.ts';
+import { KafkaEventReader } from '../../adapters/kafka/kafka-event-reader.ts';
+import { KafkaPartitionOwnership } from '../../adapters/kafka/kafka-partition-ownership.ts';
+import { RabbitmqJobReceiver } from '../../adapters/rabbitmq/rabbitmq-job-receiver.ts';
+import { RabbitmqJobSender } from '../../adapters/rabbitmq/rabbitmq-job-sender.ts';
+import { SystemIds } from '../../adapters/system/system-ids.ts';
+import type { EmbeddedStore } from '../../adapters/embedded/embedded-store.ts';
+import type { ProjectionControl } from '../../diary/projection-control.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { EventReader } from '../../ports/event-reader.ts';
+import type { Logger } from '../../ports/logger.ts';
+import type { ProjectionReader } from '../../ports/projection-reader.ts';
+import type { Service } from '../../ports/service.ts';
+import type { tokens } from '../../ports/tokens.ts';
+import { adapterService } from '../adapter-service.ts';
+import type { Config, Role } from '../config.ts';
+import { claimsOf } from './claims-of.ts';
+import { embeddedClaims, embeddedDiary, embeddedLog, embeddedQueue, openStore } from './embedded.ts';
+import { kafkaConnectionOf } from './kafka-connection-of.ts';
+import { projectionOf } from './projection-of.ts';
+import { TopicGuard } from './topic-guard.ts';
+
+export interface OpenedAdapters {
+  readonly ports: Partial<Record<keyof typeof tokens, unknown>>;
+  /** In the order of their start; they stop in reverse, after the roles. */
+  readonly services: readonly Service[];
+  /** Null without the diary role. */
+  readonly projector: (ProjectionControl & Service) | null;
+  /** After every service has stopped. Idempotent. */
+  close(): Promise<void>;
+}
+
+/**
+ * The adapters of a process that runs several roles: each port on the server that the settings name, else on the files
+ * in the data folder. Claims are in PostgreSQL, else beside an embedded log, else none: claims of another log would
+ * answer for tasks that share only their ids.
+ * @throws DaybookError `folder-in-use`, `log-unavailable`
+ */
+export function openAdapters(config: Config, roles: ReadonlySet<Role>, clock: Clock, logger: Logger): OpenedAdapters {
+  const isEmbedded = config.kafkaBrokers === null || config.rabbitmqUrl === null;
+  const store = isEmbedded ? openStore(config, clock) : null;
+  const log = config.kafkaBrokers === null && store ? embeddedLog(store) : kafkaLog(config, clock, logger);
+  const queue = config.rabbitmqUrl === null && store ? embeddedQueue(store) : rabbitmqQueue(config, clock, logger);
+  const claims = usesEmbeddedClaims(config) && store ? embeddedClaims(store, clock, logger) : claimsOf(config, log.identity, clock, logger);
+  const diary = roles.has('diary') ? diaryOf(config, store, log.ports.eventReader, clock, logger) : null;
+  return {
+    ports: {
+      ...log.ports,
+      ...queue.ports,
+      executionClaims: claims.executionClaims,
+      ...(diary ? { projectionReader: diary.projectionReader } : {}),
+      clock,
+      ids: new SystemIds(clock),
+      logger,
+    },
+    services: [...log.services, ...queue.services, ...claims.services, ...(diary?.services ?? [])],
+    projector: diary?.projector ?? null,
+    close: async () => store?.close(),
+  };
+}
+
+function usesEmbeddedClaims({ kafkaBrokers, claimsUrl, postgresUrl }: Config): boolean {
+  return kafkaBrokers === null && claimsUrl === null && postgresUrl === null;
+}
+
+interface OpenedDiary {
+  readonly projector: ProjectionControl & Service;
+  readonly projectionReader: ProjectionReader;
+  readonly services: readonly Service[];
+}
+
+/** In a thread of its own where log and read model are files; else in this one, which then mostly waits for servers. */
+function diaryOf(config: Config, store: EmbeddedStore | null, reader: EventReader, clock: Clock, logger: Logger): OpenedDiary {
+  if (store && config.kafkaBrokers === null && config.postgresUrl === null) return embeddedDiary(store, config, clock, logger);
+  return projectionOf(config, reader, clock, logger);
+}
+
+function kafkaLog(config: Config, clock: Clock, logger: Logger) {
+  const { topic, sessionMs, appendDeadlineMs } = config;
+  const connection = kafkaConnectionOf(config);
+  const eventAppender = new KafkaEventAppender({ connection, topic, deadlineMs: appendDeadlineMs });
+  const eventReader = new KafkaEventReader({ connection, topic, logger });
+  const partitionOwnership = new KafkaPartitionOwnership({ connection, topic, groupId: `daybook-dispatcher-${topic}`, sessionMs, clock, logger });
+  const guard = new TopicGuard(config, clock, logger);
+  return {
+    ports: { eventAppender, eventReader, partitionOwnership },
+    services: [adapterService('log', eventAppender), adapterService('reader', eventReader), guard],
+    identity: () => guard.identity(),
+  };
+}
+
+function rabbitmqQueue(config: Config, clock: Clock, logger: Logger) {
+  const shared = { url: config.rabbitmqUrl ?? '', topic: config.topic, clock, logger };
+  const jobSender = new RabbitmqJobSender({ ...shared, name: 'daybook dispatcher' });
+  const jobReceiver = new RabbitmqJobReceiver({ ...shared, name: 'daybook worker' });
+  return { ports: { jobSender, jobReceiver }, services: [adapterService('queue', jobSender), adapterService('jobs', jobReceiver)] };
+}
