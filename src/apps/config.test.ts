@@ -51,16 +51,14 @@ describe('the configuration', () => {
     ['DAYBOOK_HOST', '0.0.0.0', 'DAYBOOK_HOST 0.0.0.0 can be reached from other machines: set DAYBOOK_API_KEYS_FILE, or DAYBOOK_INSECURE=1 to let everybody call'],
     ['DAYBOOK_WORKER_CONCURENCY', '1', 'DAYBOOK_WORKER_CONCURENCY is no setting; did you mean DAYBOOK_WORKER_CONCURRENCY?'],
     ['DAYBOOK_QQQQQQ', '1', "DAYBOOK_QQQQQQ is no setting; 'daybook config' lists them"],
-    ['DAYBOOK_KAFKA_BROKERS', 'k:9092', 'DAYBOOK_KAFKA_BROKERS: not built yet: unset DAYBOOK_KAFKA_BROKERS to use the embedded log'],
-    ['DAYBOOK_RABBITMQ_URL', 'amqp://q', 'DAYBOOK_RABBITMQ_URL: not built yet: unset DAYBOOK_RABBITMQ_URL to use the embedded queue'],
-    ['DAYBOOK_POSTGRES_URL', 'postgres://p/d', 'DAYBOOK_POSTGRES_URL: not built yet: unset DAYBOOK_POSTGRES_URL to keep the read models in SQLite'],
+    ['DAYBOOK_SEALS_DIR', '/seals', 'DAYBOOK_SEALS_DIR: not built yet: unset DAYBOOK_SEALS_DIR to go without seals'],
   ])('%s=%s is refused', (variable, value, error) => {
     expect(errorsOf({ [variable]: value })).toEqual([error]);
   });
 
   it('tells everything that is wrong at once', () => {
-    const errors = errorsOf({ DAYBOOK_PORT: 'x', DAYBOOK_HOST: '::', DAYBOOK_LEASE: '1', DAYBOOK_KAFKA_BROKERS: 'k:1', DAYBOOK_KAFKA_PASSWORD_FILE: '/nowhere' });
-    expect(errors.map((error) => /^\w+/.exec(error)?.[0])).toEqual(['DAYBOOK_LEASE', 'DAYBOOK_PORT', 'DAYBOOK_KAFKA_BROKERS', 'DAYBOOK_KAFKA_PASSWORD_FILE', 'DAYBOOK_HOST']);
+    const errors = errorsOf({ DAYBOOK_PORT: 'x', DAYBOOK_HOST: '::', DAYBOOK_LEASE: '1', DAYBOOK_SEALS_DIR: '/seals', DAYBOOK_KAFKA_PASSWORD_FILE: '/nowhere' });
+    expect(errors.map((error) => /^\w+/.exec(error)?.[0])).toEqual(['DAYBOOK_LEASE', 'DAYBOOK_PORT', 'DAYBOOK_KAFKA_PASSWORD_FILE', 'DAYBOOK_SEALS_DIR', 'DAYBOOK_HOST']);
     expect(() => loadConfig({ DAYBOOK_PORT: 'x', DAYBOOK_HOST: '::' })).toThrow(/the configuration is wrong:\n {2}- DAYBOOK_PORT .*\n {2}- DAYBOOK_HOST /);
   });
 
