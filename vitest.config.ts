@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
+/** The adapters' contracts on real servers, which `make brokers` brings up. */
+const onBrokers = 'src/adapters/{kafka,rabbitmq,postgres}/**/*.int.test.ts';
+
 export default defineConfig({
   // Nest's modules and controllers use the older decorators; the tests read them unbuilt.
   oxc: { decorator: { legacy: true } },
@@ -18,7 +21,19 @@ export default defineConfig({
         test: {
           name: 'contracts',
           include: ['test/contracts/**/*.test.ts', 'src/**/*.int.test.ts'],
+          exclude: [onBrokers],
           testTimeout: 30_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'brokers',
+          include: [onBrokers, 'test/brokers/**/*.test.ts'],
+          pool: 'forks',
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
         },
       },
       {

@@ -16,18 +16,25 @@ const unit = { name: 'unit', project: 'unit', folder: 'src' };
 const contracts = { name: 'contracts', project: 'contracts', folder: 'test/contracts' };
 const scenarios = { name: 'scenarios', project: 'scenarios', folder: 'test/scenarios' };
 
+const brokers = { name: 'brokers', project: 'brokers', folder: 'test/brokers', needsBrokers: true };
+
 const plans = {
   check: [types, lint, boundaries, unit],
-  test: [types, lint, boundaries, unit, contracts, scenarios],
+  test: [types, lint, boundaries, unit, contracts, scenarios, brokers],
 };
 
 const allowedSkipsFile = new URL('../test/allowed-skips.json', import.meta.url);
 /** Full test names (or their beginnings) that may be skipped, each with its reason: [{ "test": "...", "reason": "..." }]. */
 const allowedSkips = existsSync(allowedSkipsFile) ? JSON.parse(readFileSync(allowedSkipsFile, 'utf8')) : [];
 
-function run(command) {
+/** Lanes on files must not meet servers that the caller's environment names; those on servers take them from there. */
+function environmentOf({ needsBrokers = false } = {}) {
+  return needsBrokers ? process.env : Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('DAYBOOK_')));
+}
+
+function run(command, lane) {
   return new Promise((resolve) => {
-    const child = spawn(command[0], command.slice(1), { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+    const child = spawn(command[0], command.slice(1), { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], env: environmentOf(lane) });
     child.once('error', (error) => {
       console.error(error.message);
       resolve(1);
@@ -41,6 +48,23 @@ async function runStep(step) {
   return exitCode === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
 }
 
+const brokerNames = ['DAYBOOK_KAFKA_BROKERS', 'DAYBOOK_RABBITMQ_URL', 'DAYBOOK_POSTGRES_URL'];
+
+/** Brings up what the environment does not name, and afterwards stops it, unless it ran before. */
+async function withBrokers(lane) {
+  if (brokerNames.every((name) => process.env[name])) return runLane(lane);
+  const ranBefore = existsSync(new URL('../.brokers/env', import.meta.url));
+  if ((await run([process.execPath, 'tools/brokers/start.mjs'], lane)) !== 0) {
+    console.error(`${lane.name}: the brokers did not come up; run \`make brokers\` to see why, or name yours in ${brokerNames.join(', ')}`);
+    return { passed: 0, failed: 1 };
+  }
+  try {
+    return await runLane(lane);
+  } finally {
+    if (!ranBefore) await run([process.execPath, 'tools/brokers/stop.mjs'], lane);
+  }
+}
+
 async function runLane(lane) {
   if (!existsSync(new URL(`../${lane.folder}`, import.meta.url))) {
     console.log(`${lane.folder} does not exist yet: no ${lane.name} to run`);
@@ -50,7 +74,7 @@ async function runLane(lane) {
   rmSync(report, { force: true });
   const exitCode = await run([
     bin('vitest'), 'run', '--project', lane.project, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`,
-  ]);
+  ], lane);
   return judge(lane, exitCode, readReport(report));
 }
 
@@ -98,7 +122,7 @@ const failedSteps = [];
 for (const step of plan) {
   console.log(`\n== ${step.name}`);
   const start = performance.now();
-  const sum = step.command ? await runStep(step) : await runLane(step);
+  const sum = step.command ? await runStep(step) : await (step.needsBrokers ? withBrokers(step) : runLane(step));
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
   console.log(`== ${step.name}: ${sum.failed === 0 ? 'ok' : 'FAILED'}, ${seconds} s`);
   total.passed += sum.passed;

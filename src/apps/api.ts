@@ -6,7 +6,7 @@ import type { Logger } from '../ports/logger.ts';
 import { AcceptTask } from '../task-api/accept-task.ts';
 import { TaskApiModule } from '../task-api/task-api.module.ts';
 import { TaskCatalog, type CatalogEntry } from '../task-definition/task-catalog.ts';
-import { adapterService } from './adapter-service.ts';
+import { hostedAdapter } from './hosted-adapter.ts';
 import type { Config } from './config.ts';
 import { startWithHttp } from './http/http-process.ts';
 import { addApiMetrics } from './metrics/api-metrics.ts';
@@ -28,7 +28,7 @@ export async function startApi(config: Config, entries: readonly CatalogEntry[],
   const ports = PortsModule.of({ eventAppender, clock, ids: new SystemIds(clock), logger });
   const plan = {
     modules: [apiRole(ports, config, new TaskCatalog(entries))],
-    services: { standing: [adapterService('log', eventAppender), new TopicGuard(config, clock, logger)], provided: [] },
+    services: { standing: [hostedAdapter('log', eventAppender), new TopicGuard(config, clock, logger)], provided: [] },
     addMetrics: (registry, context) => addApiMetrics(registry, context.get(AcceptTask, { strict: false })),
     drainSeconds: config.drainSeconds,
     clock,

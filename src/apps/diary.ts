@@ -4,7 +4,7 @@ import { SystemClock } from '../adapters/system/system-clock.ts';
 import { DiaryModule } from '../diary/diary.module.ts';
 import type { ProjectionControl } from '../diary/projection-control.ts';
 import type { Logger } from '../ports/logger.ts';
-import { adapterService } from './adapter-service.ts';
+import { hostedAdapter } from './hosted-adapter.ts';
 import type { Config } from './config.ts';
 import { startWithHttp } from './http/http-process.ts';
 import { addDiaryMetrics } from './metrics/diary-metrics.ts';
@@ -27,7 +27,7 @@ export async function startDiary(config: Config, logger: Logger): Promise<Runnin
   const ports = PortsModule.of({ eventReader, projectionReader, clock, logger });
   const plan = {
     modules: [diaryRole(ports, projector)],
-    services: { standing: [adapterService('log', eventReader), new TopicGuard(config, clock, logger), ...services], provided: [] },
+    services: { standing: [hostedAdapter('log', eventReader), new TopicGuard(config, clock, logger), ...services], provided: [] },
     addMetrics: (registry) => addDiaryMetrics(registry, () => projector.metrics()),
     drainSeconds: config.drainSeconds,
     clock,

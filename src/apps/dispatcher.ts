@@ -7,7 +7,7 @@ import { SystemClock } from '../adapters/system/system-clock.ts';
 import { DispatchModule } from '../dispatch/dispatch.module.ts';
 import { Dispatcher } from '../dispatch/dispatcher.ts';
 import type { Logger } from '../ports/logger.ts';
-import { adapterService } from './adapter-service.ts';
+import { hostedAdapter } from './hosted-adapter.ts';
 import type { Config } from './config.ts';
 import { startWithHealth } from './http/health-process.ts';
 import { addDispatcherMetrics } from './metrics/dispatcher-metrics.ts';
@@ -36,7 +36,7 @@ export async function startDispatcher(config: Config, logger: Logger): Promise<R
   const plan = {
     modules: [dispatcherRole(ports, config)],
     services: {
-      standing: [adapterService('log', eventAppender), adapterService('reader', eventReader), adapterService('queue', jobSender), new TopicGuard(config, clock, logger)],
+      standing: [hostedAdapter('log', eventAppender), hostedAdapter('reader', eventReader), hostedAdapter('queue', jobSender), new TopicGuard(config, clock, logger)],
       provided: [Dispatcher],
     },
     addMetrics: (registry, context) => addDispatcherMetrics(registry, context.get(Dispatcher, { strict: false })),

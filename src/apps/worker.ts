@@ -7,7 +7,7 @@ import type { Logger } from '../ports/logger.ts';
 import { TaskCatalog, type CatalogEntry } from '../task-definition/task-catalog.ts';
 import { WorkerModule } from '../worker/worker.module.ts';
 import { Worker } from '../worker/worker.ts';
-import { adapterService } from './adapter-service.ts';
+import { hostedAdapter } from './hosted-adapter.ts';
 import type { Config } from './config.ts';
 import { startWithHealth } from './http/health-process.ts';
 import { PortsModule } from './ports.module.ts';
@@ -40,7 +40,7 @@ export async function startWorker(config: Config, entries: readonly CatalogEntry
   const ports = PortsModule.of({ eventAppender, jobReceiver, executionClaims: claims.executionClaims, clock, ids: new SystemIds(clock), logger });
   const plan = {
     modules: [workerRole(ports, config, new TaskCatalog(entries))],
-    services: { standing: [adapterService('log', eventAppender), adapterService('queue', jobReceiver), ...claims.services, guard], provided: [Worker] },
+    services: { standing: [hostedAdapter('log', eventAppender), hostedAdapter('queue', jobReceiver), ...claims.services, guard], provided: [Worker] },
     addMetrics: () => {},
     drainSeconds: config.drainSeconds,
     clock,

@@ -22,10 +22,10 @@ type Name = readonly (string | number | null)[];
 /** What the id may be derived from: one name, or one for each event that can have caused a decision. */
 function possibleNames(record: RecordedEvent, before: readonly RecordedEvent[]): Name[] {
   const { type, data, value } = record;
-  const { attempt = 0, issue = 0, queue = '', executionId = null, sequence = 0, cause = '', reason = '', requestId = '' } = data;
+  const { attempt = 0, attempts = 0, issue = 0, queue = '', executionId = null, sequence = 0, cause = '', reason = '', requestId = '' } = data;
   const named = (...choices: Name): Name => [data.taskId ?? '', type, ...choices];
-  const caused = (attempts: readonly number[], ...causes: string[]) =>
-    before.filter((event) => causes.includes(event.type)).flatMap(({ id }) => attempts.map((number) => named(number, reason, id)));
+  const caused = (numbers: readonly number[], ...causes: string[]) =>
+    before.filter((event) => causes.includes(event.type)).flatMap(({ id }) => numbers.map((number) => named(number, reason, id)));
   switch (type) {
     case 'TaskAccepted':
       return [named(createHash('sha256').update(value).digest('hex'))];
@@ -46,17 +46,17 @@ function possibleNames(record: RecordedEvent, before: readonly RecordedEvent[]):
     case 'TaskRetryScheduled':
       return caused([attempt], reason === 'operator' ? 'TaskRetryRequested' : 'TaskExecutionFailed');
     case 'TaskCancelled':
-      return caused(attemptsIn(before), 'TaskCancellationRequested');
+      return caused(attemptsHandedOut(before), 'TaskCancellationRequested');
     case 'TaskFailedPermanently':
-      return caused(attemptsIn(before), 'TaskExecutionFailed', ...(reason === 'expired' ? ['TaskAccepted', 'TaskRetryScheduled'] : []));
+      return caused([attempts], 'TaskExecutionFailed', ...(reason === 'expired' ? ['TaskAccepted', 'TaskRetryScheduled'] : []));
     default:
       return [];
   }
 }
 
-/** These two decisions do not say their attempt: any that there was, or 0 for none. */
-function attemptsIn(before: readonly RecordedEvent[]): number[] {
-  return [...new Set([0, 1, ...before.map(({ data }) => data.attempt ?? 0)])];
+/** A cancellation does not say its attempt: the newest that was handed out when it was decided, or 0 for none. */
+function attemptsHandedOut(before: readonly RecordedEvent[]): number[] {
+  return [0, ...before.filter(({ type }) => type === 'TaskDispatched' || type === 'TaskExecutionStarted').map(({ data }) => data.attempt ?? 0)];
 }
 
 /** RFC 9562, section 5.5. Texts and whole numbers: JSON.stringify writes them canonically. */

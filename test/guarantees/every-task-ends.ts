@@ -5,7 +5,8 @@ const endings = new Set(['TaskExecutionCompleted', 'TaskFailedPermanently', 'Tas
 
 /**
  * G5, at quiescence: every accepted task has ended, or waits for an instant that has not come; nothing else is left
- * in the queue, and every attempt that was dispatched has its outcome.
+ * in the queue; every attempt that was dispatched has its outcome, and every one that started has its dispatch, be it
+ * recorded late.
  */
 export function everyTaskEnds({ records, jobs, parkedJobs }: Evidence, nowMs: number = Date.now()): string[] {
   const open = [...historiesOfTasks(records)].flatMap(([taskId, history]) => {
@@ -25,9 +26,14 @@ export function hasEnded(history: readonly RecordedEvent[]): boolean {
 
 function unfinishedAttempts(records: readonly RecordedEvent[]): string[] {
   return [...historiesOfTasks(records)].flatMap(([taskId, history]) => {
-    const decided = new Set(history.filter(isOutcome).map(({ data }) => data.attempt));
-    const dispatched = new Set(history.filter(({ type }) => type === 'TaskDispatched').map(({ data }) => data.attempt));
-    return [...dispatched].filter((attempt) => !decided.has(attempt)).map((attempt) => `attempt ${attempt} of ${taskId} was dispatched and has no outcome`);
+    const attempts = (matches: (event: RecordedEvent) => boolean) => new Set(history.filter(matches).map(({ data }) => data.attempt));
+    const decided = attempts(isOutcome);
+    const dispatched = attempts(({ type }) => type === 'TaskDispatched');
+    const started = attempts(({ type }) => type === 'TaskExecutionStarted');
+    return [
+      ...[...dispatched].filter((attempt) => !decided.has(attempt)).map((attempt) => `attempt ${attempt} of ${taskId} was dispatched and has no outcome`),
+      ...[...started].filter((attempt) => !dispatched.has(attempt)).map((attempt) => `attempt ${attempt} of ${taskId} started, and its dispatch was never recorded`),
+    ];
   });
 }
 

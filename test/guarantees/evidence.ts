@@ -40,6 +40,7 @@ export interface EventData {
   readonly [member: string]: unknown;
   readonly taskId?: string;
   readonly attempt?: number;
+  readonly attempts?: number;
   readonly issue?: number;
   readonly queue?: string;
   readonly executionId?: string;

@@ -21,14 +21,21 @@ const forms: Readonly<Record<string, { readonly by: string; readonly members: st
   TaskFailedPermanently: { by: 'dispatcher', members: 'reason attempts' },
 };
 
-/** Every record has the form that is promised to other programs, and offsets have no gap from 0. */
+/** Every record has the form that is promised to other programs, and no partition's offsets have a gap from 0. */
 export function recordForm({ records }: Evidence): string[] {
   return [...gaps(records), ...records.flatMap((record) => faults(record).map((fault) => `${at(record)}: ${fault}`)), ...changedValues(records)];
 }
 
+/** Records stand in the order of their offsets within each partition. */
 function gaps(records: readonly RecordedEvent[]): string[] {
-  const wrong = records.findIndex(({ partition, offset }, index) => partition !== 0 || offset !== index);
-  return wrong < 0 ? [] : [`offset ${wrong} of partition 0 is missing: ${at(records[wrong]!)} stands in its place`];
+  const next = new Map<number, number>();
+  for (const record of records) {
+    const { partition, offset } = record;
+    const expected = next.get(partition) ?? 0;
+    if (offset !== expected) return [`offset ${expected} of partition ${partition} is missing: ${at(record)} stands in its place`];
+    next.set(partition, expected + 1);
+  }
+  return [];
 }
 
 function faults(record: RecordedEvent): string[] {

@@ -14,7 +14,7 @@ const worker = { workerId: 'host-7' };
 const retried = history(taskId(1)).accepted().dispatched(1).started(1, 'e1', worker).failed(1, 'e1').retryScheduled(2).dispatched(2).started(2, 'e2', worker).completed(2, 'e2').again();
 const restarted = history(taskId(2)).accepted().dispatched(1).started(1, 'f1', worker).started(1, 'f2', { workerId: 'host-8' }).completed(1, 'f2');
 const rejected = history(taskId(3)).rejected();
-const cancelled = history(taskId(4)).accepted({ options: { delayMs: 60_000 } }).cancellationRequested().cancelled();
+const cancelled = history(taskId(4)).accepted({ options: { delayMs: 60_000 } }).cancellationRequested().cancelled(0);
 const redriven = history(taskId(5)).accepted().dispatched(1).started(1, 'g1', worker).failed(1, 'g1', { retryable: false })
   .failedPermanently({ reason: 'not-retryable' }).retryRequested().retryScheduled(2, { reason: 'operator' }).dispatched(2).started(2, 'g2', worker).completed(2, 'g2');
 const expired = history(taskId(6)).accepted({ options: { expiresInMs: 1_000 } }).failedPermanently({ reason: 'expired', attempts: 0 });
@@ -78,6 +78,7 @@ const doctoredLogs: ReadonlyArray<readonly [wound: string, guarantee: string, sa
   ['an outcome is lost and its job is gone', 'G4 outcome before ack', /has neither its job nor an outcome of attempt 2/, without(isOf(1, 'TaskExecutionCompleted'))],
   ['a task never ends', 'G5 every task ends', /was accepted and neither ended nor waits: its last event is TaskAccepted/, without(isOf(6, 'TaskFailedPermanently'))],
   ['a redriven task never ends again', 'G5 every task ends', /its last event is TaskExecutionStarted/, without(isOf(5, 'TaskExecutionCompleted'))],
+  ['a dispatch is never recorded', 'G5 every task ends', /started, and its dispatch was never recorded/, without(isOf(2, 'TaskDispatched'))],
   ['a start has neither outcome nor job', 'G8 shutdown loses nothing', /has neither an outcome nor its job/, without(isOf(2, 'TaskExecutionCompleted'))],
   ['an offset is missing', 'record form', /offset 3 of partition 0 is missing/, without(({ offset }) => offset === 3)],
   ['a record is in another partition', 'record form', /is missing/, changed(({ offset }) => offset === 3, (record) => ({ ...record, partition: 1 }))],

@@ -33,7 +33,7 @@ it('records a submission that breaks a rule, without its values, and runs nothin
 });
 
 it('records nothing of what is no submission at all', async () => {
-  const { url } = await startInProcess({ tasks: [handle(transfer, () => undefined)] });
+  const { url } = await startInProcess({ tasks: [handle(transfer, () => null)] });
   const refused = [
     await post<ProblemBody>(`${url}/v1/tasks`, { type: 'transfer', payload: { account: 'a', cents: 1 }, urgent: true }),
     await post<ProblemBody>(`${url}/v1/tasks`, { type: '../transfer' }),

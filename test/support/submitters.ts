@@ -22,8 +22,10 @@ export class Submitters {
   readonly receipts: HeldReceipt[] = [];
   /** Answers that were neither 202 nor 503. */
   readonly surprises: string[] = [];
-  /** Calls whose answer was 503, or that had none. */
-  repeats = 0;
+  /** Calls that were answered 503. */
+  unavailable = 0;
+  /** Calls that broke off without an answer. */
+  broken = 0;
   readonly #options: SubmitterOptions;
   readonly #working: Promise<unknown>;
   #next = 0;
@@ -52,7 +54,7 @@ export class Submitters {
       const answer = await this.#submit(number);
       if (answer?.status === 202) return void this.receipts.push(answer.body);
       if (answer && answer.status !== 503) return void this.surprises.push(`${answer.status} ${JSON.stringify(answer.body)}`);
-      this.repeats += 1;
+      if (answer) this.unavailable += 1;
       await delay(retryPauseMs);
     }
   }
@@ -64,6 +66,7 @@ export class Submitters {
     try {
       return await post<HeldReceipt>(`${url}/v1/tasks`, this.#options.submission(number), { 'idempotency-key': `submission-${number}` });
     } catch {
+      this.broken += 1;
       return null;
     }
   }

@@ -4,7 +4,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { ExecutionClaims } from '../../ports/execution-claims.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { Service } from '../../ports/service.ts';
-import { adapterService } from '../adapter-service.ts';
+import { hostedAdapter } from '../hosted-adapter.ts';
 import type { Config } from '../config.ts';
 import { pruneDaily } from './pruning.ts';
 
@@ -26,5 +26,5 @@ export function claimsOf(config: Config, logIdentity: () => Promise<string>, clo
     stopPruning();
     return claims.close();
   };
-  return { executionClaims: claims, services: [adapterService('claims', { health: () => claims.health(), close })] };
+  return { executionClaims: claims, services: [hostedAdapter('claims', { health: () => claims.health(), close })] };
 }

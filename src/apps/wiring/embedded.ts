@@ -9,7 +9,7 @@ import { openEmbeddedStore, type EmbeddedStore } from '../../adapters/embedded/e
 import { SqliteProjectionReader } from '../../adapters/embedded/sqlite-projection-reader.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
-import { adapterService } from '../adapter-service.ts';
+import { hostedAdapter } from '../hosted-adapter.ts';
 import type { Config } from '../config.ts';
 import { DiaryThreadHost } from './diary-thread-host.ts';
 import type { OpenedClaims } from './claims-of.ts';
@@ -25,7 +25,7 @@ export function embeddedLog(store: EmbeddedStore) {
   const eventReader = new EmbeddedEventReader(store);
   return {
     ports: { eventAppender: new EmbeddedEventAppender(store), eventReader, partitionOwnership: new EmbeddedOwnershipGroup().join() },
-    services: [adapterService('reader', eventReader)],
+    services: [hostedAdapter('reader', eventReader)],
     identity: () => Promise.resolve(store.identity),
   };
 }
@@ -39,7 +39,7 @@ export function embeddedQueue(store: EmbeddedStore) {
 /** Claims in the same file. Its log is theirs: only for an embedded log. */
 export function embeddedClaims(store: EmbeddedStore, clock: Clock, logger: Logger): OpenedClaims {
   const executionClaims = new EmbeddedExecutionClaims(store);
-  return { executionClaims, services: [adapterService('claims', { close: pruneDaily(executionClaims, clock, logger) })] };
+  return { executionClaims, services: [hostedAdapter('claims', { close: pruneDaily(executionClaims, clock, logger) })] };
 }
 
 /** The read model in a file of its own, which the diary's thread writes; told of every commit of the log. */
@@ -47,5 +47,5 @@ export function embeddedDiary(store: EmbeddedStore, config: Config, clock: Clock
   const projectionReader = new SqliteProjectionReader(config.dataDir);
   const projector = new DiaryThreadHost({ folder: config.dataDir, topic: config.topic }, clock, logger);
   const stopTelling = store.tail.onChange(() => projector.logAdvanced());
-  return { projector, projectionReader, services: [adapterService('questions', projectionReader), adapterService('telling', { close: stopTelling }), projector] };
+  return { projector, projectionReader, services: [hostedAdapter('questions', projectionReader), hostedAdapter('telling', { close: stopTelling }), projector] };
 }

@@ -12,7 +12,7 @@ import type { Logger } from '../../ports/logger.ts';
 import type { ProjectionReader } from '../../ports/projection-reader.ts';
 import type { Service } from '../../ports/service.ts';
 import type { tokens } from '../../ports/tokens.ts';
-import { adapterService } from '../adapter-service.ts';
+import { hostedAdapter } from '../hosted-adapter.ts';
 import type { Config, Role } from '../config.ts';
 import { claimsOf } from './claims-of.ts';
 import { embeddedClaims, embeddedDiary, embeddedLog, embeddedQueue, openStore } from './embedded.ts';
@@ -84,7 +84,7 @@ function kafkaLog(config: Config, clock: Clock, logger: Logger) {
   const guard = new TopicGuard(config, clock, logger);
   return {
     ports: { eventAppender, eventReader, partitionOwnership },
-    services: [adapterService('log', eventAppender), adapterService('reader', eventReader), guard],
+    services: [hostedAdapter('log', eventAppender), hostedAdapter('reader', eventReader), guard],
     identity: () => guard.identity(),
   };
 }
@@ -93,5 +93,5 @@ function rabbitmqQueue(config: Config, clock: Clock, logger: Logger) {
   const shared = { url: config.rabbitmqUrl ?? '', topic: config.topic, clock, logger };
   const jobSender = new RabbitmqJobSender({ ...shared, name: 'daybook dispatcher' });
   const jobReceiver = new RabbitmqJobReceiver({ ...shared, name: 'daybook worker' });
-  return { ports: { jobSender, jobReceiver }, services: [adapterService('queue', jobSender), adapterService('jobs', jobReceiver)] };
+  return { ports: { jobSender, jobReceiver }, services: [hostedAdapter('queue', jobSender), hostedAdapter('jobs', jobReceiver)] };
 }

@@ -9,7 +9,7 @@ import type { EventReader } from '../../ports/event-reader.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { ProjectionReader } from '../../ports/projection-reader.ts';
 import type { Service } from '../../ports/service.ts';
-import { adapterService } from '../adapter-service.ts';
+import { hostedAdapter } from '../hosted-adapter.ts';
 import type { Config } from '../config.ts';
 
 export interface OpenedProjection {
@@ -25,7 +25,7 @@ export function projectionOf(config: Config, reader: EventReader, clock: Clock, 
   return {
     projector,
     projectionReader,
-    services: [adapterService('read-model', store), adapterService('questions', projectionReader), projector],
+    services: [hostedAdapter('read-model', store), hostedAdapter('questions', projectionReader), projector],
   };
 }
 

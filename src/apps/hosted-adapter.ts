@@ -1,7 +1,7 @@
 import type { DependencyHealth, Service } from '../ports/service.ts';
 
 /** An adapter among the services of a process: its health is the process's, and it closes after the roles have stopped. */
-export function adapterService(name: string, adapter: { health?(): { readonly ok: boolean; readonly detail: string }; close(): unknown }): Service {
+export function hostedAdapter(name: string, adapter: { health?(): { readonly ok: boolean; readonly detail: string }; close(): unknown }): Service {
   return {
     name,
     start: () => Promise.resolve(),

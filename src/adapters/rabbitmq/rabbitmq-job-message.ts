@@ -1,0 +1,35 @@
+import type { Options } from 'amqplib';
+import { parseInstant } from '../../domain/instant.ts';
+import { isJsonObject, type JsonValue } from '../../domain/json.ts';
+import { jobId, type Job } from '../../domain/job.ts';
+
+/** The body of a job message: JSON, with the expiry as RFC 3339 in UTC, or null. */
+export function encodeJob({ expiresAtMs, ...job }: Job): Buffer {
+  return Buffer.from(JSON.stringify({ ...job, expiresAt: expiresAtMs === null ? null : new Date(expiresAtMs).toISOString() }));
+}
+
+/** Every issue of an attempt has the same message id, so that people and tools recognise a repeat. */
+export function jobProperties({ taskId, attempt, type }: Job): Options.Publish {
+  return { contentType: 'application/json', messageId: jobId(taskId, attempt), type };
+}
+
+/** The job in a message's body, or null when it is none. */
+export function decodeJob(body: Buffer): Job | null {
+  let value: JsonValue;
+  try {
+    value = JSON.parse(body.toString()) as JsonValue;
+  } catch {
+    return null;
+  }
+  if (!isJsonObject(value)) return null;
+  const { taskId, attempt, issue, queue, type, typeVersion, payload, timeoutMs, expiresAt } = value;
+  if (typeof taskId !== 'string' || typeof queue !== 'string' || typeof type !== 'string' || payload === undefined) return null;
+  if (!isCount(attempt) || !isCount(issue) || !isCount(typeVersion) || !isCount(timeoutMs)) return null;
+  const expiresAtMs = typeof expiresAt === 'string' ? parseInstant(expiresAt) : null;
+  if (expiresAt !== null && expiresAtMs === null) return null;
+  return { taskId, attempt, issue, queue, type, typeVersion, payload, timeoutMs, expiresAtMs };
+}
+
+function isCount(value: JsonValue | undefined): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}

@@ -1,0 +1,161 @@
+import { sleep } from '../../ports/clock.ts';
+import type { JobConsumer, JobDelivery, JobReceiver } from '../../ports/job-receiver.ts';
+import type { DependencyHealth } from '../../ports/service.ts';
+import { DeliveryChannel } from './delivery-channel.ts';
+import { ParkingPlace } from './parking-place.ts';
+import { messageOf, RabbitmqLink, type LinkSession, type RabbitmqLinkOptions } from './rabbitmq-link.ts';
+import { RabbitmqNames } from './rabbitmq-topology.ts';
+
+export interface RabbitmqJobReceiverOptions extends RabbitmqLinkOptions {
+  readonly topic: string;
+}
+
+/**
+ * Consumes jobs from RabbitMQ. It declares nothing: it waits for a queue that is not there, also for one that was
+ * deleted under it. It connects at once and keeps connected until closed.
+ */
+export class RabbitmqJobReceiver implements JobReceiver {
+  readonly #options: RabbitmqJobReceiverOptions;
+  readonly #names: RabbitmqNames;
+  readonly #link: RabbitmqLink;
+  readonly #parking: ParkingPlace;
+  readonly #consumers = new Set<RabbitmqJobConsumer>();
+
+  constructor(options: RabbitmqJobReceiverOptions) {
+    this.#options = options;
+    this.#names = new RabbitmqNames(options.topic);
+    this.#link = new RabbitmqLink(options, { onOpened: () => undefined });
+    this.#parking = new ParkingPlace(options, this.#names);
+  }
+
+  /** Messages that were no jobs, put aside by this process in the queue `parked`. */
+  get parked(): number {
+    return this.#parking.parked;
+  }
+
+  /** Queues that somebody wants to consume and that do not deliver yet: not declared, or no connection. */
+  get awaitedQueues(): readonly string[] {
+    return [...this.#consumers].filter((consumer) => consumer.isWaiting).map(({ queue }) => queue);
+  }
+
+  consume(queue: string, prefetch: number, deliver: (delivery: JobDelivery) => void): JobConsumer {
+    const consumer = new RabbitmqJobConsumer({
+      queue,
+      nextSession: (signal) => this.#link.nextSession(signal),
+      openChannel: (session, consuming) =>
+        DeliveryChannel.open(session, consuming, {
+          clock: this.#options.clock,
+          queueName: this.#names.laneQueue(queue),
+          prefetch,
+          deliver,
+          park: (message, ended) => this.#parking.park(queue, message, ended),
+          answerDeadlineMs: this.#options.answerDeadlineMs ?? 5_000,
+        }),
+      onStopped: () => this.#consumers.delete(consumer),
+    }, this.#options);
+    this.#consumers.add(consumer);
+    return consumer;
+  }
+
+  /** A queue that is awaited is no fault: the dispatcher declares it. */
+  health(): DependencyHealth {
+    const { name, ok, detail } = this.#link.health();
+    const awaited = this.awaitedQueues;
+    return { name, ok, detail: ok && awaited.length > 0 ? `${detail}; waits for the queues ${awaited.join(', ')}` : detail };
+  }
+
+  /** Stops every consumer and closes the connections. Idempotent. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#consumers].map((consumer) => consumer.stop()));
+    await Promise.all([this.#parking.close(), this.#link.close()]);
+  }
+}
+
+interface ConsumerParts {
+  readonly queue: string;
+  readonly nextSession: (signal: AbortSignal) => Promise<LinkSession | null>;
+  readonly openChannel: (session: LinkSession, consuming: boolean) => Promise<DeliveryChannel>;
+  readonly onStopped: () => void;
+}
+
+const shortestPauseMs = 100;
+/** Each try for a queue that is not there costs the broker a log line. */
+const longestPauseMs = 2_000;
+
+/** Opens a channel after the other, as long as it runs: on the next connection, or when the queue is there again. */
+class RabbitmqJobConsumer implements JobConsumer {
+  readonly queue: string;
+  readonly #parts: ConsumerParts;
+  readonly #options: RabbitmqJobReceiverOptions;
+  readonly #stopping = new AbortController();
+  readonly #running: Promise<void>;
+  #channel: DeliveryChannel | null = null;
+  #paused = false;
+  #lastProblem: string | null = null;
+
+  constructor(parts: ConsumerParts, options: RabbitmqJobReceiverOptions) {
+    this.queue = parts.queue;
+    this.#parts = parts;
+    this.#options = options;
+    this.#running = this.#run();
+  }
+
+  get isWaiting(): boolean {
+    return !this.#paused && !this.#stopping.signal.aborted && this.#channel?.attached !== true;
+  }
+
+  pause(): void {
+    this.#paused = true;
+    this.#channel?.setConsuming(false);
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#channel?.setConsuming(true);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#channel?.close();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    let pauseMs = shortestPauseMs;
+    for (;;) {
+      const session = await this.#parts.nextSession(signal);
+      if (!session || signal.aborted) break;
+      if (await this.#consumeOn(session)) pauseMs = shortestPauseMs;
+      if (signal.aborted) break;
+      await sleep(this.#options.clock, pauseMs, signal);
+      pauseMs = Math.min(2 * pauseMs, longestPauseMs);
+    }
+    this.#parts.onStopped();
+  }
+
+  /** Whether it came to consuming. Resolves when the channel is over. */
+  async #consumeOn(session: LinkSession): Promise<boolean> {
+    try {
+      const channel = await this.#parts.openChannel(session, !this.#paused);
+      this.#channel = channel;
+      // Either may have been called while it opened.
+      if (this.#stopping.signal.aborted) await channel.close();
+      channel.setConsuming(!this.#paused);
+      const reason = await channel.ended;
+      this.#noteProblem(reason);
+      return channel.attachedOnce;
+    } catch (error) {
+      this.#noteProblem(messageOf(error));
+      return false;
+    } finally {
+      this.#channel = null;
+    }
+  }
+
+  #noteProblem(reason: string): void {
+    if (this.#stopping.signal.aborted || reason === this.#lastProblem) return;
+    this.#lastProblem = reason;
+    this.#options.logger.info({ queue: this.queue, reason }, 'not consuming: trying again');
+  }
+}
