@@ -1,4 +1,4 @@
-import { RabbitmqJobReceiver } from '../../src/adapters/rabbitmq/rabbitmq-job-receiver.ts';
+import { RabbitmqJobReceiver, type RabbitmqJobReceiverOptions } from '../../src/adapters/rabbitmq/rabbitmq-job-receiver.ts';
 import { RabbitmqJobSender, type RabbitmqJobSenderOptions } from '../../src/adapters/rabbitmq/rabbitmq-job-sender.ts';
 import { SystemClock } from '../../src/adapters/system/system-clock.ts';
 import type { JobSender } from '../../src/ports/job-sender.ts';
@@ -44,7 +44,7 @@ export class RabbitmqRig {
   }
 
   /** Resolves when both are connected and the queues are declared. */
-  async open(overrides: Partial<RabbitmqJobSenderOptions> = {}): Promise<RabbitmqQueue> {
+  async open(overrides: Partial<RabbitmqJobSenderOptions & RabbitmqJobReceiverOptions> = {}): Promise<RabbitmqQueue> {
     await this.#open?.close();
     const sender = new RabbitmqJobSender({ ...this.options, name: 'test sender', queues, confirmDeadlineMs: 1_000, writeDeadlineMs: 3_000, ...overrides });
     const receiver = new RabbitmqJobReceiver({ ...this.options, ...overrides, name: 'test receiver' });

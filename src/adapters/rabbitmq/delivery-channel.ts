@@ -17,7 +17,12 @@ export interface DeliveryChannelOptions {
   /** Puts a message that is no job aside. Resolves when it is safe elsewhere, with false when the signal ended it. */
   readonly park: (message: ConsumeMessage, ended: AbortSignal) => Promise<boolean>;
   readonly answerDeadlineMs: number;
+  /** A consumer that held and received nothing for so long gets a new channel. */
+  readonly idleMs: number;
 }
+
+/** The reason of an end that is no trouble. */
+export const idleReason = 'idle: looking again';
 
 /** Finished jobs behind an unfinished one are acknowledged singly after so long. */
 const longestBehindMs = 20;
@@ -42,10 +47,12 @@ export class DeliveryChannel {
   #consuming: boolean;
   #consumerTag: string | null = null;
   #attachedOnce = false;
+  #received = 0;
   #steering: Promise<void> | null = null;
   #tick: NodeJS.Immediate | null = null;
   #behindTimer: (() => void) | null = null;
   #returnTimer: (() => void) | null = null;
+  #idleTimer: (() => void) | null = null;
   #returning: HeldJob[] = [];
   /** Acknowledged, and not yet known to the queue. */
   #unanswered: HeldJob[] = [];
@@ -60,6 +67,7 @@ export class DeliveryChannel {
       const deliveries = new DeliveryChannel(channel, consuming, options);
       await deliveries.#answerInOrder('the prefetch');
       deliveries.#steer();
+      deliveries.#watchIdleness();
       return deliveries;
     } catch (error) {
       // It may open later; nobody wants it then.
@@ -105,7 +113,7 @@ export class DeliveryChannel {
   }
 
   /** Gives back what is not acknowledged and closes the channel; waits for the broker's answer. Never rejects. */
-  async close(): Promise<void> {
+  async close(reason = 'the consumer was stopped'): Promise<void> {
     if (!this.alive) return;
     this.#consuming = false;
     try {
@@ -118,7 +126,7 @@ export class DeliveryChannel {
       if (rest.length > 0) this.#channel.nackAll(true);
       while (this.alive && this.#asked) await this.#asked;
       await this.#answerInOrder('the return of jobs');
-      this.#end('the consumer was stopped');
+      this.#end(reason);
     } catch (error) {
       this.#end(messageOf(error));
     }
@@ -170,6 +178,7 @@ export class DeliveryChannel {
   #receive(message: ConsumeMessage | null): void {
     if (!this.alive) return;
     if (message === null) return this.#end('the broker cancelled the consumer: the queue was deleted, or a job was held for too long');
+    this.#received += 1;
     const { deliveryTag: tag, redelivered } = message.fields;
     const job = decodeJob(message.content);
     const held = new HeldJob(this, tag, redelivered, job);
@@ -182,6 +191,20 @@ export class DeliveryChannel {
     } catch (error) {
       this.#end(`a delivery was not taken: ${messageOf(error)}`);
     }
+  }
+
+  /**
+   * Brokers have ways to forget a consumer that looks attached: a queue that was deleted and came back at once is one.
+   * Nothing tells; so a consumer that gets nothing looks again on a new channel, which costs four requests. It holds
+   * nothing then, so nothing becomes stale.
+   */
+  #watchIdleness(): void {
+    const before = this.#received;
+    this.#idleTimer = this.#options.clock.setTimer(this.#options.idleMs, () => {
+      const idle = this.attached && this.#consuming && this.#received === before && this.#order.isEmpty && this.#unanswered.length === 0;
+      if (idle) void this.close(idleReason);
+      else this.#watchIdleness();
+    });
   }
 
   async #park(message: ConsumeMessage, held: HeldJob): Promise<void> {
@@ -258,6 +281,7 @@ export class DeliveryChannel {
     if (this.#tick) clearImmediate(this.#tick);
     this.#behindTimer?.();
     this.#returnTimer?.();
+    this.#idleTimer?.();
     for (const held of this.#unanswered.splice(0)) {
       held.notAcknowledged(new DaybookError('queue-unavailable', `RabbitMQ did not confirm the acknowledgement of ${nameOf(held)}: ${reason}`));
     }

@@ -1,12 +1,14 @@
+import { connect } from 'amqplib';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { jobQueueContract } from '../../../test/contracts/job-queue.contract.ts';
 import { eventually } from '../../../test/support/eventually.ts';
-import { depthOf, freezeBroker, onBroker, plantMessage } from '../../../test/support/rabbitmq-broker.ts';
+import { depthOf, freezeBroker, onBroker, plantMessage, rabbitmqUrl } from '../../../test/support/rabbitmq-broker.ts';
 import { rabbitmqJobQueueHarness, RabbitmqRig } from '../../../test/support/rabbitmq-harness.ts';
 import { hasCode } from '../../domain/errors.ts';
 import type { Job } from '../../domain/job.ts';
 import type { JobConsumer, JobDelivery, JobReceiver } from '../../ports/job-receiver.ts';
-import { RabbitmqNames } from './rabbitmq-topology.ts';
+import { SystemClock } from '../system/system-clock.ts';
+import { RabbitmqNames, RabbitmqTopology } from './rabbitmq-topology.ts';
 
 // One file for all that stalls: its last test freezes the broker itself.
 
@@ -22,7 +24,11 @@ describe('RabbitMQ sender', () => {
     const { sender } = await rig.open();
     await onBroker((channel) => channel.deleteQueue(names.laneQueue('default')));
     expect(await sender.send(job(1))).toMatchObject({ type: 'refused', detail: expect.stringContaining('NO_ROUTE') });
-    expect(await sender.send(job(1))).toEqual({ type: 'confirmed' });
+    // Not at once, so that consumers learn that it was gone.
+    expect((await sender.send(job(1))).type).toBe('refused');
+    expect(sender.health()).toMatchObject({ ok: false, detail: expect.stringContaining('is gone') });
+    await eventually(async () => (await sender.send(job(1))).type === 'confirmed');
+    expect(sender.health().ok).toBe(true);
   });
 
   it('declares everything again when the exchanges are gone', async () => {
@@ -89,7 +95,7 @@ describe('RabbitMQ sender', () => {
 });
 
 describe('RabbitMQ receiver', () => {
-  it('consumes again after the queue was deleted and declared anew; what was held then is stale', async () => {
+  it('consumes again by itself when the queue was deleted while jobs are sent; what was held then is stale', async () => {
     const { rig, names } = await startedRig();
     const { sender, receiver } = await rig.open();
     const received = collect(receiver);
@@ -97,12 +103,26 @@ describe('RabbitMQ receiver', () => {
     await eventually(() => received.length === 1);
     const connections = rig.proxy.accepted;
     await onBroker((channel) => channel.deleteQueue(names.laneQueue('default')));
-    await eventually(() => receiver.awaitedQueues.includes('default'));
-    await expect(received[0]?.ack()).rejects.toSatisfy((error) => hasCode(error, 'stale-delivery'));
     await eventually(async () => (await sender.send(job(2))).type === 'confirmed');
     await eventually(() => received.length === 2);
+    await expect(received[0]?.ack()).rejects.toSatisfy((error) => hasCode(error, 'stale-delivery'));
     await received[1]?.ack();
     expect(rig.proxy.accepted).toBe(connections);
+  });
+
+  it('is not left deaf by a queue that was deleted and came back at once', async () => {
+    const { rig, names } = await startedRig();
+    const { sender, receiver } = await rig.open({ idleMs: 500 });
+    const received = collect(receiver);
+    await sender.send(job(1));
+    await eventually(() => received.length === 1);
+    await received[0]?.ack();
+    const connection = await connect(rabbitmqUrl());
+    onTestFinished(() => connection.close());
+    await (await connection.createChannel()).deleteQueue(names.laneQueue('default'));
+    await new RabbitmqTopology({ topic: rig.topic, clock: new SystemClock() }).declareLane(connection, 'default');
+    await eventually(async () => (await sender.send(job(2))).type === 'confirmed');
+    await eventually(() => received.some((each) => each.job.taskId === job(2).taskId));
   });
 
   it('keeps its connection, and its other lanes, while a queue is not there', async () => {

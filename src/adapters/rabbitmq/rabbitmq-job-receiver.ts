@@ -1,13 +1,15 @@
 import { sleep } from '../../ports/clock.ts';
 import type { JobConsumer, JobDelivery, JobReceiver } from '../../ports/job-receiver.ts';
 import type { DependencyHealth } from '../../ports/service.ts';
-import { DeliveryChannel } from './delivery-channel.ts';
+import { DeliveryChannel, idleReason } from './delivery-channel.ts';
 import { ParkingPlace } from './parking-place.ts';
 import { messageOf, RabbitmqLink, type LinkSession, type RabbitmqLinkOptions } from './rabbitmq-link.ts';
 import { RabbitmqNames } from './rabbitmq-topology.ts';
 
 export interface RabbitmqJobReceiverOptions extends RabbitmqLinkOptions {
   readonly topic: string;
+  /** A consumer that holds nothing and receives nothing for so long attaches anew; default 15 s. */
+  readonly idleMs?: number;
 }
 
 /**
@@ -50,6 +52,7 @@ export class RabbitmqJobReceiver implements JobReceiver {
           deliver,
           park: (message, ended) => this.#parking.park(queue, message, ended),
           answerDeadlineMs: this.#options.answerDeadlineMs ?? 5_000,
+          idleMs: this.#options.idleMs ?? 15_000,
         }),
       onStopped: () => this.#consumers.delete(consumer),
     }, this.#options);
@@ -126,35 +129,35 @@ class RabbitmqJobConsumer implements JobConsumer {
     for (;;) {
       const session = await this.#parts.nextSession(signal);
       if (!session || signal.aborted) break;
-      if (await this.#consumeOn(session)) pauseMs = shortestPauseMs;
+      const end = await this.#consumeOn(session);
       if (signal.aborted) break;
+      if (end.attached) pauseMs = shortestPauseMs;
+      if (end.reason === idleReason) continue;
+      this.#noteProblem(end.reason);
       await sleep(this.#options.clock, pauseMs, signal);
       pauseMs = Math.min(2 * pauseMs, longestPauseMs);
     }
     this.#parts.onStopped();
   }
 
-  /** Whether it came to consuming. Resolves when the channel is over. */
-  async #consumeOn(session: LinkSession): Promise<boolean> {
+  /** Resolves when the channel is over, with the reason and whether it came to consuming. Never rejects. */
+  async #consumeOn(session: LinkSession): Promise<{ readonly reason: string; readonly attached: boolean }> {
     try {
       const channel = await this.#parts.openChannel(session, !this.#paused);
       this.#channel = channel;
       // Either may have been called while it opened.
       if (this.#stopping.signal.aborted) await channel.close();
       channel.setConsuming(!this.#paused);
-      const reason = await channel.ended;
-      this.#noteProblem(reason);
-      return channel.attachedOnce;
+      return { reason: await channel.ended, attached: channel.attachedOnce };
     } catch (error) {
-      this.#noteProblem(messageOf(error));
-      return false;
+      return { reason: messageOf(error), attached: false };
     } finally {
       this.#channel = null;
     }
   }
 
   #noteProblem(reason: string): void {
-    if (this.#stopping.signal.aborted || reason === this.#lastProblem) return;
+    if (reason === this.#lastProblem) return;
     this.#lastProblem = reason;
     this.#options.logger.info({ queue: this.queue, reason }, 'not consuming: trying again');
   }

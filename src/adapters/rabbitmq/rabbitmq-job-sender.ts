@@ -19,9 +19,17 @@ export interface RabbitmqJobSenderOptions extends Omit<RabbitmqPublisherOptions,
   readonly declarePauseMs?: number;
 }
 
+/**
+ * How long a queue stays away once it was found gone. A queue that comes back within some 20 ms of its deletion leaves
+ * its consumers attached and deaf (seen on RabbitMQ 3.10.8): the broker moves them over silently, counts jobs as
+ * delivered to them, and never delivers any. After this pause the broker has told them, and they start anew.
+ */
+const gonePauseMs = 1_000;
 const maxQueues = 1_000;
 /** AMQP's limit. */
 const maxNameBytes = 255;
+
+type Failure = Exclude<SendOutcome, { type: 'confirmed' }>;
 
 interface Lane {
   readonly queue: string;
@@ -29,8 +37,8 @@ interface Lane {
   declaredIn: number;
   everDeclared: boolean;
   declaring: Promise<void> | null;
-  /** Why it could not be declared; until then it is not tried again. */
-  problem: { readonly outcome: SendOutcome; readonly detail: string; readonly untilMs: number } | null;
+  /** Why nothing can be sent to it; it is not declared again before then. */
+  problem: { readonly outcome: Failure; readonly untilMs: number } | null;
 }
 
 /**
@@ -79,7 +87,7 @@ export class RabbitmqJobSender implements JobSender {
   health(): DependencyHealth {
     const { name, ok, detail } = this.#publisher.health();
     const problem = [...this.#lanes.values()].find((lane) => lane.problem)?.problem;
-    return ok && problem ? { name, ok: false, detail: problem.detail } : { name, ok, detail };
+    return ok && problem ? { name, ok: false, detail: problem.outcome.detail } : { name, ok, detail };
   }
 
   /** Settles every send, at most within the confirm deadline, and closes the connection. Idempotent. */
@@ -135,9 +143,9 @@ export class RabbitmqJobSender implements JobSender {
       // A request that died with its connection says nothing about the lane.
       if (lost.aborted) return;
       const detail = messageOf(error);
-      if (lane.problem?.detail !== detail) logger.error({ queue: lane.queue, error }, 'the queue cannot be declared: its jobs are not sent');
-      const outcome: SendOutcome = { type: hasCode(error, 'configuration-invalid') ? 'refused' : 'not-sent', detail };
-      lane.problem = { outcome, detail, untilMs: clock.monotonicMs() + declarePauseMs };
+      if (lane.problem?.outcome.detail !== detail) logger.error({ queue: lane.queue, error }, 'the queue cannot be declared: its jobs are not sent');
+      const outcome: Failure = { type: hasCode(error, 'configuration-invalid') ? 'refused' : 'not-sent', detail };
+      lane.problem = { outcome, untilMs: clock.monotonicMs() + declarePauseMs };
     }
   }
 
@@ -155,10 +163,12 @@ export class RabbitmqJobSender implements JobSender {
     // The queue, its binding or the exchange is gone: everything is declared anew before the next try.
     lane.declaredIn = 0;
     this.#exchangesIn = 0;
-    return refused(`${outcome.detail}: the queue ${this.#topology.names.laneQueue(lane.queue)} is gone`);
+    const refusal = refused(`${outcome.detail}: the queue ${this.#topology.names.laneQueue(lane.queue)} is gone, and will be declared again`);
+    lane.problem ??= { outcome: refusal, untilMs: this.#options.clock.monotonicMs() + gonePauseMs };
+    return refusal;
   }
 }
 
-function refused(detail: string): SendOutcome {
+function refused(detail: string): Failure {
   return { type: 'refused', detail };
 }

@@ -57,6 +57,11 @@ export class SettleOrder<Delivery extends Settling> {
     return [...prefix, ...this.#takeSingly()];
   }
 
+  /** Whether everything is settled. */
+  get isEmpty(): boolean {
+    return this.#deliveries.every(({ state }) => state === 'settled');
+  }
+
   /** How many deliveries it keeps, settled ones that it has not yet forgotten included. */
   get size(): number {
     return this.#deliveries.length;
