@@ -142,7 +142,7 @@ interface LogFaults {
 }
 
 function brokenLog({ appender = sound, cursor = sound }: LogFaults): () => Promise<EventLogHarness> {
-  const breakReader = (reader: EventReader): EventReader => override(reader, { openCursor: (from) => cursor(reader.openCursor(from)) });
+  const breakReader = (reader: EventReader): EventReader => override(reader, { openCursor: (from, partitions) => cursor(reader.openCursor(from, partitions)) });
   const breakLog = (log: OpenLog): OpenLog => ({
     appender: override(log.appender, appender(log.appender)),
     reader: breakReader(log.reader),
