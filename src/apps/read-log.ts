@@ -1,6 +1,8 @@
-import { openEmbeddedLogReader } from '../adapters/embedded/embedded-log-reader.ts';
+import { openEmbeddedLogReader, type EmbeddedLogReader } from '../adapters/embedded/embedded-log-reader.ts';
+import { KafkaEventReader } from '../adapters/kafka/kafka-event-reader.ts';
 import { readLogPage, type RawRecord } from '../diary/queries/log-page.ts';
 import type { Config } from './config.ts';
+import { kafkaConnectionOf } from './wiring/kafka-connection-of.ts';
 
 export interface LogRange {
   /** Null: all. */
@@ -16,10 +18,10 @@ const pageSize = 1_000;
 /**
  * Reads the log itself, read-only, beside a running writer, in the form of `GET /v1/log`. Ends at the end as of the
  * start.
- * @throws DaybookError `log-unavailable`: there is no readable log in the data folder
+ * @throws DaybookError `log-unavailable`: there is no readable log in the data folder, or Kafka does not answer
  */
 export async function* readLog(config: Config, { partition, offset, limit }: LogRange): AsyncGenerator<RawRecord> {
-  const reader = openEmbeddedLogReader(config.dataDir, { topic: config.topic });
+  const reader = openReader(config);
   try {
     let left = limit ?? Infinity;
     for (const [candidate, end] of await reader.endPositions()) {
@@ -32,6 +34,11 @@ export async function* readLog(config: Config, { partition, offset, limit }: Log
       }
     }
   } finally {
-    reader.close();
+    await reader.close();
   }
+}
+
+function openReader(config: Config): EmbeddedLogReader | KafkaEventReader {
+  if (config.kafkaBrokers === null) return openEmbeddedLogReader(config.dataDir, { topic: config.topic });
+  return new KafkaEventReader({ connection: kafkaConnectionOf(config), topic: config.topic });
 }
