@@ -219,7 +219,7 @@ export class DeliveryChannel {
       this.#channel.ack(messageWithTag(tag), multiple);
       for (const held of deliveries) this.#unanswered.push(held);
     }
-    if (false) {
+    if (this.#order.hasFinished) {
       this.#behindTimer ??= this.#options.clock.setTimer(longestBehindMs, () => {
         this.#behindTimer = null;
         this.#acknowledgeFinished(true);
