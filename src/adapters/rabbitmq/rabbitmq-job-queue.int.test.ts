@@ -1,8 +1,7 @@
-import { connect } from 'amqplib';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { jobQueueContract } from '../../../test/contracts/job-queue.contract.ts';
 import { eventually } from '../../../test/support/eventually.ts';
-import { depthOf, freezeBroker, onBroker, plantMessage, rabbitmqUrl } from '../../../test/support/rabbitmq-broker.ts';
+import { depthOf, freezeBroker, onBroker, plantMessage } from '../../../test/support/rabbitmq-broker.ts';
 import { rabbitmqJobQueueHarness, RabbitmqRig } from '../../../test/support/rabbitmq-harness.ts';
 import { hasCode } from '../../domain/errors.ts';
 import type { Job } from '../../domain/job.ts';
@@ -117,10 +116,12 @@ describe('RabbitMQ receiver', () => {
     await sender.send(job(1));
     await eventually(() => received.length === 1);
     await received[0]?.ack();
-    const connection = await connect(rabbitmqUrl());
-    onTestFinished(() => connection.close());
-    await (await connection.createChannel()).deleteQueue(names.laneQueue('default'));
-    await new RabbitmqTopology({ topic: rig.topic, clock: new SystemClock() }).declareLane(connection, 'default');
+    const { laneOptions } = new RabbitmqTopology({ topic: rig.topic, clock: new SystemClock() });
+    await onBroker(async (channel) => {
+      await channel.deleteQueue(names.laneQueue('default'));
+      await channel.assertQueue(names.laneQueue('default'), laneOptions);
+      await channel.bindQueue(names.laneQueue('default'), names.jobsExchange, 'default');
+    });
     await eventually(async () => (await sender.send(job(2))).type === 'confirmed');
     await eventually(() => received.some((each) => each.job.taskId === job(2).taskId));
   });

@@ -93,24 +93,25 @@ export class RabbitmqTopology {
    * @throws DaybookError as `declareExchanges`
    */
   async declareLane(connection: ChannelModel, queue: string): Promise<'present' | 'created'> {
-    const { jobsExchange, shelfExchange } = this.names;
     const name = this.names.laneQueue(queue);
     const found = await this.#exists(connection, name);
     await this.#onChannel(connection, async (channel) => {
-      const { maxQueueJobs } = this.#options;
-      await channel.assertQueue(
-        name,
-        quorum({
-          'x-delivery-limit': deliveryLimit,
-          'x-dead-letter-exchange': shelfExchange,
-          'x-dead-letter-routing-key': 'dead' satisfies (typeof shelves)[number],
-          'x-dead-letter-strategy': 'at-least-once',
-          ...(maxQueueJobs === undefined ? {} : { 'x-max-length': maxQueueJobs }),
-        }),
-      );
-      await channel.bindQueue(name, jobsExchange, queue);
+      await channel.assertQueue(name, this.laneOptions);
+      await channel.bindQueue(name, this.names.jobsExchange, queue);
     });
     return found ? 'present' : 'created';
+  }
+
+  /** What a lane's queue is declared with. */
+  get laneOptions(): Options.AssertQueue {
+    const { maxQueueJobs } = this.#options;
+    return quorum({
+      'x-delivery-limit': deliveryLimit,
+      'x-dead-letter-exchange': this.names.shelfExchange,
+      'x-dead-letter-routing-key': 'dead' satisfies (typeof shelves)[number],
+      'x-dead-letter-strategy': 'at-least-once',
+      ...(maxQueueJobs === undefined ? {} : { 'x-max-length': maxQueueJobs }),
+    });
   }
 
   /** An assertion alone would hide that the broker had lost the queue. */
