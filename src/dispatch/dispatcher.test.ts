@@ -398,6 +398,17 @@ describe('Dispatcher', () => {
     expect(sent.length).toBe(1);
   });
 
+  it('keeps a task whose outcome came without a start until its dispatch is recorded too', async () => {
+    const { startDispatcher, accept, complete, typesOf, sent, settled } = await system();
+    await accept('t');
+    await complete('t', 1);
+    const dispatcher = await startDispatcher();
+    await settled();
+    expect(await typesOf('t')).toEqual(['TaskAccepted', 'TaskExecutionCompleted', 'TaskDispatched']);
+    expect(sent).toEqual([]);
+    await eventually(() => dispatcher.gauges.closedTasks === 1);
+  });
+
   it('leaves a partition to its holder, and takes it over whole when the holder stops', async () => {
     const { startDispatcher, accept, start, fail, until, sent, settled, clock, typesOf } = await system();
     const holder = await startDispatcher();

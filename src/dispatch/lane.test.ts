@@ -1,24 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { initialState, type Accepted } from '../domain/task-state.ts';
 import { Lane } from './lane.ts';
-import type { OpenTask } from './open-tasks.ts';
+import { newTask, type OpenTask } from './open-tasks.ts';
 
 function task(taskId: string, priority = 0): OpenTask {
-  return {
-    taskId,
-    partition: 0,
-    state: { ...initialState(taskId), accepted: { priority } as Accepted },
-    acceptedOffset: 0,
-    payload: undefined,
-    unsettled: 0,
-    writtenOffset: -1,
-    readOffset: -1,
-    waiting: false,
-    publishing: false,
-    outstanding: false,
-    heldUntilMs: 0,
-    dropped: false,
-  };
+  return { ...newTask(taskId, 0), state: { ...initialState(taskId), accepted: { priority } as Accepted } };
 }
 
 describe('Lane', () => {

@@ -1,3 +1,4 @@
+import { missingDispatches } from '../domain/dispatch-policy.ts';
 import { evolve } from '../domain/evolve.ts';
 import type { JsonValue } from '../domain/json.ts';
 import type { StoredRecord } from '../domain/log-record.ts';
@@ -99,7 +100,7 @@ export class OpenTasks {
   closeIfOver(task: OpenTask): boolean {
     const { state } = task;
     const over = state.rejected !== null || state.end?.kind === 'completed';
-    if (!over || task.unsettled > 0 || state.frozen || hasUnrecordedDispatch(state)) return false;
+    if (!over || task.unsettled > 0 || state.frozen || missingDispatches(state).length > 0) return false;
     this.dropPayload(task);
     this.#tasks.delete(task.taskId);
     const closed = this.#closed.get(task.partition) ?? new Set();
@@ -130,13 +131,8 @@ function isHandedOut(state: TaskState): boolean {
   return newest !== undefined && !isTerminal(state) && newest.failure === null && wasHandedOut(newest);
 }
 
-function hasUnrecordedDispatch(state: TaskState): boolean {
-  return state.attempts.some(({ dispatches, executions }) =>
-    executions.some(({ issue }) => !dispatches.some((dispatch) => dispatch.issue === issue)),
-  );
-}
-
-function newTask(taskId: string, partition: number): OpenTask {
+/** A task of which nothing is known yet. */
+export function newTask(taskId: string, partition: number): OpenTask {
   return {
     taskId,
     partition,

@@ -32,7 +32,7 @@ export function decide(state: TaskState, policy: DispatchPolicy, nowMs: number):
   const { accepted } = state;
   const newest = newestAttempt(state);
   if (state.frozen || !accepted || !newest) return [];
-  return [...missingDispatches(state, accepted), ...nextStep(state, accepted, newest, policy, nowMs)];
+  return [...missingDispatches(state), ...nextStep(state, accepted, newest, policy, nowMs)];
 }
 
 function nextStep(state: TaskState, accepted: Accepted, newest: Attempt, policy: DispatchPolicy, nowMs: number): readonly Decision[] {
@@ -86,7 +86,9 @@ function attemptsHandedOut(newest: Attempt): number {
 }
 
 /** What was seen at a worker and whose dispatch nobody recorded: the dispatcher died between confirm and record. */
-function missingDispatches(state: TaskState, accepted: Accepted): Decision[] {
+export function missingDispatches(state: TaskState): Decision[] {
+  const { accepted } = state;
+  if (!accepted) return [];
   return state.attempts.flatMap((attempt) => {
     const recorded = new Set(attempt.dispatches.map(({ issue }) => issue));
     const missing = seenAtWorkers(state, accepted, attempt).filter(({ issue }) => !recorded.has(issue) && recorded.add(issue));
