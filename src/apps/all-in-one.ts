@@ -37,7 +37,6 @@ export interface AllInOne extends RunningRole {
   readonly acceptTask: AcceptTask | null;
   /** Null without the diary role. */
   readonly taskQueries: TaskQueries | null;
-  readonly catalog: TaskCatalog;
 }
 
 /**
@@ -62,7 +61,6 @@ export async function startAllInOne({ config, entries, logger, http, roles = all
       listening: started.listening,
       acceptTask: here.has('api') ? started.context.get(AcceptTask, { strict: false }) : null,
       taskQueries: here.has('diary') ? started.context.get(TaskQueries, { strict: false }) : null,
-      catalog,
       stop: () => (stopping ??= stop()),
     };
   } catch (error) {
@@ -71,7 +69,7 @@ export async function startAllInOne({ config, entries, logger, http, roles = all
   }
 }
 
-/** One module a role. The diary starts first, so that it is the last to stop. */
+/** One module a role. The adapters stand before the roles start, and stop after them. */
 function planOf(
   roles: ReadonlySet<Role>,
   config: Config,

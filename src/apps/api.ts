@@ -1,5 +1,4 @@
 import type { DynamicModule } from '@nestjs/common';
-import { KafkaEventAppender } from '../adapters/kafka/kafka-event-appender.ts';
 import { SystemClock } from '../adapters/system/system-clock.ts';
 import { SystemIds } from '../adapters/system/system-ids.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -10,10 +9,11 @@ import { hostedAdapter } from './hosted-adapter.ts';
 import type { Config } from './config.ts';
 import { startWithHttp } from './http/http-process.ts';
 import { addApiMetrics } from './metrics/api-metrics.ts';
+import type { ProcessPlan } from './nest-process.ts';
 import { PortsModule } from './ports.module.ts';
 import { sourceOf } from './roles.ts';
 import type { RunningRole } from './running-role.ts';
-import { kafkaConnectionOf } from './wiring/kafka-connection-of.ts';
+import { kafkaAppenderOf } from './wiring/kafka-appender-of.ts';
 import { TopicGuard } from './wiring/topic-guard.ts';
 
 /** The api role: needs an appender, and neither reader, queue nor view. */
@@ -24,16 +24,16 @@ export function apiRole(ports: DynamicModule, config: Config, catalog: TaskCatal
 /** The api in a process of its own, on Kafka. */
 export async function startApi(config: Config, entries: readonly CatalogEntry[], logger: Logger): Promise<RunningRole> {
   const clock = new SystemClock();
-  const eventAppender = new KafkaEventAppender({ connection: kafkaConnectionOf(config), topic: config.topic, deadlineMs: config.appendDeadlineMs });
+  const eventAppender = kafkaAppenderOf(config);
   const ports = PortsModule.of({ eventAppender, clock, ids: new SystemIds(clock), logger });
-  const plan = {
+  const plan: ProcessPlan = {
     modules: [apiRole(ports, config, new TaskCatalog(entries))],
     services: { standing: [hostedAdapter('log', eventAppender), new TopicGuard(config, clock, logger)], provided: [] },
     addMetrics: (registry, context) => addApiMetrics(registry, context.get(AcceptTask, { strict: false })),
     drainSeconds: config.drainSeconds,
     clock,
     logger,
-  } satisfies Parameters<typeof startWithHttp>[0];
+  };
   const { listening, close } = await startWithHttp(plan, config, new Set(['api']));
   return { listening, stop: close };
 }

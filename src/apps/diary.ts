@@ -8,6 +8,7 @@ import { hostedAdapter } from './hosted-adapter.ts';
 import type { Config } from './config.ts';
 import { startWithHttp } from './http/http-process.ts';
 import { addDiaryMetrics } from './metrics/diary-metrics.ts';
+import type { ProcessPlan } from './nest-process.ts';
 import { PortsModule } from './ports.module.ts';
 import type { RunningRole } from './running-role.ts';
 import { kafkaConnectionOf } from './wiring/kafka-connection-of.ts';
@@ -25,14 +26,14 @@ export async function startDiary(config: Config, logger: Logger): Promise<Runnin
   const eventReader = new KafkaEventReader({ connection: kafkaConnectionOf(config), topic: config.topic, logger });
   const { projector, projectionReader, services } = projectionOf(config, eventReader, clock, logger);
   const ports = PortsModule.of({ eventReader, projectionReader, clock, logger });
-  const plan = {
+  const plan: ProcessPlan = {
     modules: [diaryRole(ports, projector)],
     services: { standing: [hostedAdapter('log', eventReader), new TopicGuard(config, clock, logger), ...services], provided: [] },
     addMetrics: (registry) => addDiaryMetrics(registry, () => projector.metrics()),
     drainSeconds: config.drainSeconds,
     clock,
     logger,
-  } satisfies Parameters<typeof startWithHttp>[0];
+  };
   const { listening, close } = await startWithHttp(plan, config, new Set(['diary']));
   return { listening, stop: close };
 }

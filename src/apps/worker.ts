@@ -1,5 +1,4 @@
 import type { DynamicModule } from '@nestjs/common';
-import { KafkaEventAppender } from '../adapters/kafka/kafka-event-appender.ts';
 import { RabbitmqJobReceiver } from '../adapters/rabbitmq/rabbitmq-job-receiver.ts';
 import { SystemClock } from '../adapters/system/system-clock.ts';
 import { SystemIds } from '../adapters/system/system-ids.ts';
@@ -10,11 +9,12 @@ import { Worker } from '../worker/worker.ts';
 import { hostedAdapter } from './hosted-adapter.ts';
 import type { Config } from './config.ts';
 import { startWithHealth } from './http/health-process.ts';
+import type { ProcessPlan } from './nest-process.ts';
 import { PortsModule } from './ports.module.ts';
 import { instance, sourceOf } from './roles.ts';
 import type { RunningRole } from './running-role.ts';
 import { claimsOf } from './wiring/claims-of.ts';
-import { kafkaConnectionOf } from './wiring/kafka-connection-of.ts';
+import { kafkaAppenderOf } from './wiring/kafka-appender-of.ts';
 import { TopicGuard } from './wiring/topic-guard.ts';
 
 /** The worker role: needs receiver, claims and appender, and reads no history. */
@@ -34,18 +34,18 @@ export function workerRole(ports: DynamicModule, config: Config, catalog: TaskCa
 export async function startWorker(config: Config, entries: readonly CatalogEntry[], logger: Logger): Promise<RunningRole> {
   const clock = new SystemClock();
   const guard = new TopicGuard(config, clock, logger);
-  const eventAppender = new KafkaEventAppender({ connection: kafkaConnectionOf(config), topic: config.topic, deadlineMs: config.appendDeadlineMs });
+  const eventAppender = kafkaAppenderOf(config);
   const jobReceiver = new RabbitmqJobReceiver({ url: config.rabbitmqUrl ?? '', topic: config.topic, name: 'daybook worker', clock, logger });
   const claims = claimsOf(config, () => guard.identity(), clock, logger);
   const ports = PortsModule.of({ eventAppender, jobReceiver, executionClaims: claims.executionClaims, clock, ids: new SystemIds(clock), logger });
-  const plan = {
+  const plan: ProcessPlan = {
     modules: [workerRole(ports, config, new TaskCatalog(entries))],
     services: { standing: [hostedAdapter('log', eventAppender), hostedAdapter('queue', jobReceiver), ...claims.services, guard], provided: [Worker] },
     addMetrics: () => {},
     drainSeconds: config.drainSeconds,
     clock,
     logger,
-  } satisfies Parameters<typeof startWithHealth>[0];
+  };
   const { listening, close } = await startWithHealth(plan, config, new Set(['worker']));
   return { listening, stop: close };
 }

@@ -1,6 +1,3 @@
-import { KafkaEventAppender } from '../../adapters/kafka/kafka-event-appender.ts';
-import { KafkaEventReader } from '../../adapters/kafka/kafka-event-reader.ts';
-import { KafkaPartitionOwnership } from '../../adapters/kafka/kafka-partition-ownership.ts';
 import { RabbitmqJobReceiver } from '../../adapters/rabbitmq/rabbitmq-job-receiver.ts';
 import { RabbitmqJobSender } from '../../adapters/rabbitmq/rabbitmq-job-sender.ts';
 import { SystemIds } from '../../adapters/system/system-ids.ts';
@@ -16,9 +13,8 @@ import { hostedAdapter } from '../hosted-adapter.ts';
 import type { Config, Role } from '../config.ts';
 import { claimsOf } from './claims-of.ts';
 import { embeddedClaims, embeddedDiary, embeddedLog, embeddedQueue, openStore } from './embedded.ts';
-import { kafkaConnectionOf } from './kafka-connection-of.ts';
+import { kafkaLog } from './kafka-log.ts';
 import { projectionOf } from './projection-of.ts';
-import { TopicGuard } from './topic-guard.ts';
 
 export interface OpenedAdapters {
   readonly ports: Partial<Record<keyof typeof tokens, unknown>>;
@@ -73,20 +69,6 @@ interface OpenedDiary {
 function diaryOf(config: Config, store: EmbeddedStore | null, reader: EventReader, clock: Clock, logger: Logger): OpenedDiary {
   if (store && config.kafkaBrokers === null && config.postgresUrl === null) return embeddedDiary(store, config, clock, logger);
   return projectionOf(config, reader, clock, logger);
-}
-
-function kafkaLog(config: Config, clock: Clock, logger: Logger) {
-  const { topic, sessionMs, appendDeadlineMs } = config;
-  const connection = kafkaConnectionOf(config);
-  const eventAppender = new KafkaEventAppender({ connection, topic, deadlineMs: appendDeadlineMs });
-  const eventReader = new KafkaEventReader({ connection, topic, logger });
-  const partitionOwnership = new KafkaPartitionOwnership({ connection, topic, groupId: `daybook-dispatcher-${topic}`, sessionMs, clock, logger });
-  const guard = new TopicGuard(config, clock, logger);
-  return {
-    ports: { eventAppender, eventReader, partitionOwnership },
-    services: [hostedAdapter('log', eventAppender), hostedAdapter('reader', eventReader), guard],
-    identity: () => guard.identity(),
-  };
 }
 
 function rabbitmqQueue(config: Config, clock: Clock, logger: Logger) {
