@@ -16,14 +16,13 @@ import { EventProducer } from '../event-producer/event-producer.ts';
 import type { EventAppender } from '../ports/event-appender.ts';
 import type { JobDelivery } from '../ports/job-receiver.ts';
 import type { JobSender, SendOutcome } from '../ports/job-sender.ts';
-import type { Logger } from '../ports/logger.ts';
 import type { PartitionOwnership } from '../ports/partition-ownership.ts';
 import { eventually } from '../../test/support/eventually.ts';
 import { ManualClock } from '../../test/support/manual-clock.ts';
 import { temporaryFolder } from '../../test/support/temporary-folder.ts';
+import { silent } from '../../test/support/silent-logger.ts';
 import { Dispatcher, type DispatcherSettings } from './dispatcher.ts';
 
-const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 const retry = { maxAttempts: 3, backoff: 'exponential', baseMs: 1_000, maxMs: 60_000 } as const;
 const subject = { taskType: 'demo', taskTypeVersion: 1, tenant: 'default' } as const;
 

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
 import { Client } from 'pg';
 import { PostgresExecutionClaims } from '../../src/adapters/postgres/postgres-execution-claims.ts';
 import { PostgresProjectionReader } from '../../src/adapters/postgres/postgres-projection-reader.ts';
@@ -7,17 +6,13 @@ import { projectionTables } from '../../src/adapters/postgres/postgres-projectio
 import { PostgresProjectionStore } from '../../src/adapters/postgres/postgres-projection-store.ts';
 import type { ExecutionClaimsHarness, OpenClaims } from '../contracts/execution-claims.contract.ts';
 import type { ProjectionStoreHarness } from '../contracts/projection-store.contract.ts';
+import { brokerOf } from './brokers.ts';
 import { eventually } from './eventually.ts';
 import { PostgresProxy } from './postgres-proxy.ts';
 
 /** The server that the tests use. They fail without one: a suite that skips its subject proves nothing. */
 export function postgresUrl(): string {
-  const { DAYBOOK_POSTGRES_URL: given } = process.env;
-  if (given) return given;
-  const file = new URL('../../.brokers/env', import.meta.url);
-  const found = existsSync(file) ? /^(?:export )?DAYBOOK_POSTGRES_URL=['"]?([^'"\s]+)/m.exec(readFileSync(file, 'utf8'))?.[1] : undefined;
-  if (found) return found;
-  throw new Error('No PostgreSQL to test with: run `make brokers`, or set DAYBOOK_POSTGRES_URL');
+  return brokerOf('DAYBOOK_POSTGRES_URL');
 }
 
 /** A schema of its own on the real server, reached through a proxy, with a client beside it for what tests do to it. */

@@ -1,24 +1,6 @@
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import { join } from 'node:path';
 import { TLSSocket } from 'node:tls';
-
-export interface Certificate {
-  /** Where it stands, in PEM. */
-  readonly file: string;
-  readonly key: Buffer;
-  readonly cert: Buffer;
-}
-
-/** A certificate of its own authority, for one host and one day. */
-export function makeCertificate(folder: string, host: string): Certificate {
-  const [key, file] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-  const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1'];
-  const subject = ['-subj', `/CN=${host}`, '-addext', `subjectAltName=DNS:${host}`];
-  execFileSync('openssl', ['req', ...kind, '-keyout', key, '-out', file, ...subject], { stdio: 'ignore' });
-  return { file, key: readFileSync(key), cert: readFileSync(file) };
-}
+import type { Certificate } from './certificate.ts';
 
 /** Speaks TLS as a PostgreSQL server does, and hands what it hears to one that does not. */
 export class PostgresTlsProxy {

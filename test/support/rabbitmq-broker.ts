@@ -3,23 +3,14 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { connect, type Channel, type ConfirmChannel } from 'amqplib';
 import { RabbitmqNames } from '../../src/adapters/rabbitmq/rabbitmq-topology.ts';
-
-/** Of `make brokers`. */
-const folder = new URL('../../.brokers/', import.meta.url);
+import { brokerOf, brokersFolder, startedBroker } from './brokers.ts';
 
 /**
  * The broker to test against: `DAYBOOK_RABBITMQ_URL`, or the one that `make brokers` started.
  * @throws when there is neither: these tests are never skipped
  */
 export function rabbitmqUrl(): string {
-  const url = process.env['DAYBOOK_RABBITMQ_URL'] ?? startedUrl();
-  if (!url) throw new Error('These tests need RabbitMQ: run `make brokers`, or set DAYBOOK_RABBITMQ_URL');
-  return url;
-}
-
-function startedUrl(): string | undefined {
-  const file = new URL('env', folder);
-  return existsSync(file) ? /^DAYBOOK_RABBITMQ_URL=(.+)$/m.exec(readFileSync(file, 'utf8'))?.[1] : undefined;
+  return brokerOf('DAYBOOK_RABBITMQ_URL');
 }
 
 /** Short, because RabbitMQ cuts long error messages off. */
@@ -69,8 +60,8 @@ export async function removeTopic(topic: string, queues: readonly string[]): Pro
  * becomes of this process. Null: it is not one that `make brokers` started here.
  */
 export function freezeBroker(): (() => void) | null {
-  const file = new URL('rabbitmq/rabbitmq.pid', folder);
-  if (process.env['DAYBOOK_RABBITMQ_URL'] !== undefined && process.env['DAYBOOK_RABBITMQ_URL'] !== startedUrl()) return null;
+  const file = new URL('rabbitmq/rabbitmq.pid', brokersFolder);
+  if (rabbitmqUrl() !== startedBroker('DAYBOOK_RABBITMQ_URL')) return null;
   if (!existsSync(file)) return null;
   const pid = Number(readFileSync(file, 'utf8').trim());
   const command = `/proc/${pid}/cmdline`;

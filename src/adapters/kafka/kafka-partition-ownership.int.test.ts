@@ -1,11 +1,10 @@
 import { expect, it, onTestFinished } from 'vitest';
 import { eventually } from '../../../test/support/eventually.ts';
 import { KafkaTestTopic } from '../../../test/support/kafka-harness.ts';
-import type { Logger } from '../../ports/logger.ts';
+import { silent } from '../../../test/support/silent-logger.ts';
 import { SystemClock } from '../system/system-clock.ts';
 import { KafkaPartitionOwnership } from './kafka-partition-ownership.ts';
 
-const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 const patience = { timeoutMs: 25_000 };
 
 /** A clock that the test can set forward, as a freeze of the process would. */

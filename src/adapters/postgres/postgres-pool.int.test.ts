@@ -1,7 +1,8 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { eventually } from '../../../test/support/eventually.ts';
 import { PostgresUnderTest } from '../../../test/support/postgres-harness.ts';
-import { makeCertificate, PostgresTlsProxy } from '../../../test/support/postgres-tls-proxy.ts';
+import { makeCertificate } from '../../../test/support/certificate.ts';
+import { PostgresTlsProxy } from '../../../test/support/postgres-tls-proxy.ts';
 import { temporaryFolder } from '../../../test/support/temporary-folder.ts';
 import { PostgresUnreachable, sqlStateOf } from './postgres-errors.ts';
 import { PostgresPool, type PostgresPoolOptions } from './postgres-pool.ts';
@@ -100,7 +101,7 @@ describe('TLS', () => {
   it('trusts the named authority alone, and checks the host only when asked to', async () => {
     const { postgres } = await opened();
     const folder = temporaryFolder();
-    const certificate = makeCertificate(folder, 'another-host');
+    const certificate = makeCertificate(folder, 'DNS:another-host');
     const tls = await PostgresTlsProxy.open(postgres.proxy.url, certificate);
     postgres.closeLater(() => tls.close());
     const pool = (sslmode: string, options: Partial<PostgresPoolOptions> = {}) => {

@@ -1,19 +1,16 @@
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { makeCertificate } from '../../../test/support/certificate.ts';
 import { eventually } from '../../../test/support/eventually.ts';
 import { onBroker, rabbitmqUrl, removeTopic, uniqueTopic } from '../../../test/support/rabbitmq-broker.ts';
 import { RabbitmqProxy } from '../../../test/support/rabbitmq-proxy.ts';
 import { temporaryFolder } from '../../../test/support/temporary-folder.ts';
+import { silent } from '../../../test/support/silent-logger.ts';
 import type { Job } from '../../domain/job.ts';
-import type { Logger } from '../../ports/logger.ts';
 import { SystemClock } from '../system/system-clock.ts';
 import { RabbitmqJobReceiver } from './rabbitmq-job-receiver.ts';
 import { RabbitmqJobSender, type RabbitmqJobSenderOptions } from './rabbitmq-job-sender.ts';
 import { RabbitmqNames } from './rabbitmq-topology.ts';
 
-const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 const job: Job = { taskId: 't1', attempt: 1, issue: 1, queue: 'default', type: 'test.nothing', typeVersion: 1, payload: null, timeoutMs: 1, expiresAtMs: null };
 
 describe('RabbitMQ topology', () => {
@@ -82,7 +79,7 @@ describe('a link to RabbitMQ', () => {
 
   it('speaks TLS, and trusts only whom it is told to trust', async () => {
     const topic = topicOfTest();
-    const { key, cert } = certificate();
+    const { key, cert } = makeCertificate(temporaryFolder(), 'IP:127.0.0.1', 'DNS:localhost');
     const proxy = await RabbitmqProxy.start(rabbitmqUrl(), { key, cert });
     onTestFinished(() => proxy.close());
     const distrustful = openSender(topic, { url: proxy.tlsUrl, writeDeadlineMs: 200 });
@@ -114,13 +111,4 @@ function openReceiver(topic: string): RabbitmqJobReceiver {
   const receiver = new RabbitmqJobReceiver({ url: rabbitmqUrl(), topic, name: 'test', clock: new SystemClock(), logger: silent });
   onTestFinished(() => receiver.close());
   return receiver;
-}
-
-/** For 127.0.0.1, signed by itself. */
-function certificate(): { key: Buffer; cert: Buffer } {
-  const folder = temporaryFolder();
-  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost'];
-  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1', '-keyout', key, '-out', cert, ...subject], { stdio: 'ignore' });
-  return { key: readFileSync(key), cert: readFileSync(cert) };
 }
