@@ -1,0 +1,8 @@
+/** Looks at the execution queue from outside, without taking a job from it. */
+export interface QueueInspection {
+  /**
+   * How many jobs wait to be delivered; those that workers hold are not counted. A queue that does not exist has none.
+   * @throws DaybookError `queue-unavailable`: the queue did not answer within its deadline
+   */
+  readyJobs(queue: string): Promise<number>;
+}
