@@ -14,6 +14,7 @@ import type { LogRecord } from '../domain/log-record.ts';
 import type { AcceptedOptions, DecodedRecord, TaskEvent, TaskEventData, TaskEventType } from '../domain/task-events.ts';
 import { EventProducer } from '../event-producer/event-producer.ts';
 import type { EventAppender } from '../ports/event-appender.ts';
+import type { EventReader } from '../ports/event-reader.ts';
 import type { JobDelivery } from '../ports/job-receiver.ts';
 import type { JobSender, SendOutcome } from '../ports/job-sender.ts';
 import type { PartitionOwnership } from '../ports/partition-ownership.ts';
@@ -30,6 +31,7 @@ const subject = { taskType: 'demo', taskTypeVersion: 1, tenant: 'default' } as c
 interface Faults {
   send: (job: Job, real: () => Promise<SendOutcome>) => Promise<SendOutcome>;
   append: (record: LogRecord) => void;
+  endPositions: () => Promise<void>;
 }
 
 /** A dispatcher on a real embedded log and queue. The test plays api and worker, and moves the clock. */
@@ -42,7 +44,7 @@ async function system() {
   const realSender = new EmbeddedJobSender(jobs);
   const producer = new EventProducer(appender, clock, '/daybook/test/1');
   const deliveries: JobDelivery[] = [];
-  const faults: Faults = { send: (_job, real) => real(), append: () => {} };
+  const faults: Faults = { send: (_job, real) => real(), append: () => {}, endPositions: () => Promise.resolve() };
   const sent: Job[] = [];
   const sender: JobSender = {
     send: (job) =>
@@ -58,6 +60,16 @@ async function system() {
       return appender.append(record);
     },
   };
+  const faultyReader: EventReader = {
+    topic: reader.topic,
+    identity: () => reader.identity(),
+    openCursor: (from, partitions) => reader.openCursor(from, partitions),
+    readAt: (positions) => reader.readAt(positions),
+    endPositions: async () => {
+      await faults.endPositions();
+      return reader.endPositions();
+    },
+  };
   const consumer = new EmbeddedJobReceiver(jobs).consume('default', 1_000, (delivery) => void deliveries.push(delivery));
   const group = new EmbeddedOwnershipGroup();
   const ownerships = new Map<Dispatcher, PartitionOwnership>();
@@ -66,7 +78,7 @@ async function system() {
   const startDispatcher = async (settings: Partial<DispatcherSettings> = {}) => {
     const dispatcherProducer = new EventProducer(faultyAppender, clock, '/daybook/dispatcher/1');
     const ownership = group.join();
-    const dispatcher = new Dispatcher({ reader, ownership, sender, producer: dispatcherProducer, clock, logger: silent, settings });
+    const dispatcher = new Dispatcher({ reader: faultyReader, ownership, sender, producer: dispatcherProducer, clock, logger: silent, settings });
     await dispatcher.start();
     started.push(dispatcher);
     ownerships.set(dispatcher, ownership);
@@ -428,6 +440,24 @@ describe('Dispatcher', () => {
     await until('delayed', 'TaskDispatched');
     expect((await typesOf('open')).filter((type) => type === 'TaskRetryScheduled')).toHaveLength(1);
     expect(sent.filter(({ taskId, attempt }) => taskId === 'open' && attempt === 1)).toHaveLength(1);
+  });
+
+  it('takes over a partition that it is granted while it asks for the end of the log', async () => {
+    const { startDispatcher, accept, until, faults } = await system();
+    const first = await startDispatcher();
+    const asked = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<void>();
+    faults.endPositions = () => {
+      asked.resolve();
+      return answer.promise;
+    };
+    const starting = startDispatcher();
+    await asked.promise;
+    await first.stop(0);
+    answer.resolve();
+    await starting;
+    await accept('t');
+    await until('t', 'TaskDispatched');
   });
 
   it('forgets what it knew when the partition is taken away, and acts on nothing of it any more', async () => {

@@ -129,8 +129,11 @@ export class Dispatcher implements Service {
 
   async #run(): Promise<void> {
     while (!this.#stopping.signal.aborted) {
-      if (this.#granted !== this.#held || !this.#cursor) await this.#takeOver(this.#granted);
-      if (!this.#cursor) continue;
+      if (this.#granted !== this.#held || !this.#cursor) {
+        await this.#takeOver(this.#granted);
+        // What is granted may have changed meanwhile, and whoever said so had no cursor of now to wake.
+        continue;
+      }
       this.#considerTasks();
       this.#armTimer();
       const more = this.#toConsider.size > 0 && this.#unsettled < mostUnsettled;
