@@ -16,7 +16,7 @@ import { kafkaLog } from './wiring/kafka-log.ts';
 
 /** The dispatcher role: needs reader, sender and appender, and neither handlers nor views. */
 export function dispatcherRole(ports: DynamicModule, config: Config): DynamicModule {
-  return DispatchModule.register(ports, sourceOf('dispatcher'), { window: config.dispatchWindow, repeatUnknownAfterMs: config.sweepMs });
+  return DispatchModule.register(ports, sourceOf('dispatcher'), { window: config.dispatchWindow, sweepMs: config.sweepMs, presenceMs: config.presenceMs });
 }
 
 /** A dispatcher in a process of its own, on Kafka and RabbitMQ; several share the partitions. */

@@ -7,12 +7,15 @@ import { startDeadlineMs } from '../domain/task-state.ts';
 import type { EventDraft } from '../event-producer/event-producer.ts';
 import type { OpenTask } from './open-tasks.ts';
 
-export type DispatchDecision = Extract<Decision, { type: 'Dispatch' }>;
+export type DispatchDecision = Extract<Decision, { type: 'Dispatch' | 'Reissue' }>;
 /** Decisions that become an event. */
 export type RecordedDecision = Exclude<Decision, { type: 'WakeAt' }>;
 
+/** Follows from the issue alone, so that whoever records a missing dispatch writes the same. */
+const reissueReason = 'presumed lost';
+
 export function isDispatch(decision: Decision): decision is DispatchDecision {
-  return decision.type === 'Dispatch';
+  return decision.type === 'Dispatch' || decision.type === 'Reissue';
 }
 
 /** The payload in a `TaskAccepted` record; undefined when it is something else. */
@@ -43,9 +46,10 @@ export function draftOf(task: OpenTask, decision: RecordedDecision): EventDraft 
   const subject = { taskId: task.taskId, taskType, taskTypeVersion, tenant };
   switch (decision.type) {
     case 'Dispatch':
+    case 'Reissue':
     case 'RecordDispatch': {
       const { attempt, queue, issue } = decision;
-      return { ...subject, type: 'TaskDispatched', data: { attempt, queue, issue } };
+      return { ...subject, type: 'TaskDispatched', data: { attempt, queue, issue, ...(issue > 1 ? { reason: reissueReason } : {}) } };
     }
     case 'ScheduleRetry': {
       const { attempt, dueAtMs, reason } = decision;

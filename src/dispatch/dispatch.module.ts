@@ -6,6 +6,8 @@ import type { EventReader } from '../ports/event-reader.ts';
 import type { JobSender } from '../ports/job-sender.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PartitionOwnership } from '../ports/partition-ownership.ts';
+import type { PresenceReader } from '../ports/presence-reader.ts';
+import type { QueueInspection } from '../ports/queue-inspection.ts';
 import { tokens } from '../ports/tokens.ts';
 import { Dispatcher, type DispatcherSettings } from './dispatcher.ts';
 
@@ -19,9 +21,26 @@ export class DispatchModule {
       providers: [
         {
           provide: Dispatcher,
-          inject: [tokens.eventReader, tokens.partitionOwnership, tokens.jobSender, EventProducer, tokens.clock, tokens.logger],
-          useFactory: (reader: EventReader, ownership: PartitionOwnership, sender: JobSender, producer: EventProducer, clock: Clock, logger: Logger) =>
-            new Dispatcher({ reader, ownership, sender, producer, clock, logger, settings }),
+          inject: [
+            tokens.eventReader,
+            tokens.partitionOwnership,
+            tokens.jobSender,
+            tokens.queueInspection,
+            tokens.presenceReader,
+            EventProducer,
+            tokens.clock,
+            tokens.logger,
+          ],
+          useFactory: (
+            reader: EventReader,
+            ownership: PartitionOwnership,
+            sender: JobSender,
+            inspection: QueueInspection,
+            presence: PresenceReader,
+            producer: EventProducer,
+            clock: Clock,
+            logger: Logger,
+          ) => new Dispatcher({ reader, ownership, sender, inspection, presence, producer, clock, logger, settings }),
         },
       ],
       exports: [Dispatcher],

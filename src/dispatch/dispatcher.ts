@@ -1,31 +1,42 @@
-import { decide, defaultDispatchPolicy, type DispatchPolicy } from '../domain/dispatch-policy.ts';
+import { decide, defaultDispatchPolicy, type Decision, type DispatchPolicy } from '../domain/dispatch-policy.ts';
 import { hasCode } from '../domain/errors.ts';
 import { decodeEvent } from '../domain/event-codec.ts';
 import type { JsonValue } from '../domain/json.ts';
 import type { StoredRecord } from '../domain/log-record.ts';
+import type { TaskEventData } from '../domain/task-events.ts';
 import type { EventProducer } from '../event-producer/event-producer.ts';
 import { sleep, waitAtMost, type Clock } from '../ports/clock.ts';
 import type { EventCursor, EventReader } from '../ports/event-reader.ts';
 import type { JobSender } from '../ports/job-sender.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PartitionOwnership } from '../ports/partition-ownership.ts';
+import type { PresenceReader } from '../ports/presence-reader.ts';
+import type { QueueInspection } from '../ports/queue-inspection.ts';
 import type { DependencyHealth, Service } from '../ports/service.ts';
 import { draftOf, isDispatch, jobOf, payloadIn, type DispatchDecision, type RecordedDecision } from './decision-effects.ts';
 import { DueTasks } from './due-tasks.ts';
 import { Lane } from './lane.ts';
+import type { LostJob } from './lost-jobs.ts';
+import { LostJobSweep } from './lost-job-sweep.ts';
 import { isSettled, OpenTasks, takesPlace, type OpenTask } from './open-tasks.ts';
 
 export interface DispatcherSettings {
   /** Attempts handed out and without an outcome, at most, per queue. Default 1,000. */
   readonly window: number;
-  /** After a publish of unknown outcome, how long to wait for a start before it is repeated. Default 5,000. */
-  readonly repeatUnknownAfterMs: number;
+  /**
+   * After a publish of unknown outcome, how long to wait for a start before it is repeated; and how often, and after
+   * how much silence at the earliest, lost jobs are looked for. Default 5,000.
+   */
+  readonly sweepMs: number;
+  /** A worker that was not heard for that long is gone. Default 15,000. */
+  readonly presenceMs: number;
   readonly policy: DispatchPolicy;
 }
 
 export const defaultDispatcherSettings: DispatcherSettings = {
   window: 1_000,
-  repeatUnknownAfterMs: 5_000,
+  sweepMs: 5_000,
+  presenceMs: 15_000,
   policy: defaultDispatchPolicy,
 };
 
@@ -33,6 +44,8 @@ export interface DispatcherParts {
   readonly reader: EventReader;
   readonly ownership: PartitionOwnership;
   readonly sender: JobSender;
+  readonly inspection: QueueInspection;
+  readonly presence: PresenceReader;
   readonly producer: EventProducer;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -65,11 +78,14 @@ export class Dispatcher implements Service {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #settings: DispatcherSettings;
+  readonly #lostJobs: LostJobSweep;
   readonly #tasks = new OpenTasks();
   readonly #lanes = new Map<string, Lane>();
   readonly #due = new DueTasks<OpenTask>();
   readonly #toConsider = new Set<OpenTask>();
   readonly #inFlight = new Set<Promise<void>>();
+  /** The tasks that take a place in the window of their lane. */
+  readonly #outstanding = new Set<OpenTask>();
   readonly #stopping = new AbortController();
   /** What the ownership said last; `#held` follows it between two batches. */
   #granted: ReadonlySet<number> = new Set();
@@ -91,6 +107,7 @@ export class Dispatcher implements Service {
     this.#clock = parts.clock;
     this.#logger = parts.logger;
     this.#settings = { ...defaultDispatcherSettings, ...parts.settings };
+    this.#lostJobs = new LostJobSweep({ ...parts, settings: this.#settings });
   }
 
   start(): Promise<void> {
@@ -98,6 +115,7 @@ export class Dispatcher implements Service {
       this.#granted = held;
       this.#cursor?.wake();
     });
+    this.#lostJobs.start(() => this.#outstanding, (jobs) => this.#presumeLost(jobs));
     this.#running = this.#run();
     return Promise.resolve();
   }
@@ -107,7 +125,7 @@ export class Dispatcher implements Service {
     this.#stopping.abort();
     this.#cancelTimer();
     this.#cursor?.close();
-    await this.#running;
+    await Promise.all([this.#running, this.#lostJobs.stop()]);
     await waitAtMost(this.#clock, deadlineMs, Promise.allSettled(this.#inFlight));
     await this.#ownership.stop();
   }
@@ -123,8 +141,7 @@ export class Dispatcher implements Service {
 
   /** For metrics: how much the dispatcher holds. */
   get gauges(): { readonly openTasks: number; readonly closedTasks: number; readonly outstanding: number; readonly unsettled: number } {
-    const outstanding = [...this.#lanes.values()].reduce((sum, lane) => sum + lane.outstanding, 0);
-    return { openTasks: this.#tasks.size, closedTasks: this.#tasks.closedCount, outstanding, unsettled: this.#unsettled };
+    return { openTasks: this.#tasks.size, closedTasks: this.#tasks.closedCount, outstanding: this.#outstanding.size, unsettled: this.#unsettled };
   }
 
   async #run(): Promise<void> {
@@ -198,8 +215,10 @@ export class Dispatcher implements Service {
   }
 
   #fold(record: StoredRecord): OpenTask | null {
-    const task = this.#tasks.fold(record, decodeEvent(record));
+    const event = decodeEvent(record);
+    const task = this.#tasks.fold(record, event);
     if (!task) return null;
+    if (event.type === 'TaskExecutionStarted') this.#noteStart(task, event.data);
     return this.#closeIfOver(task) ? null : task;
   }
 
@@ -215,10 +234,13 @@ export class Dispatcher implements Service {
   /** Asks for a decision, unless an own publish or append for the task is unsettled or was not read back yet. */
   #consider(task: OpenTask): void {
     if (!isSettled(task) || !this.#mayAct(task)) return;
-    for (const decision of decide(task.state, this.#settings.policy, this.#clock.nowMs())) {
+    for (const decision of this.#decide(task)) {
       switch (decision.type) {
         case 'Dispatch':
           this.#laneOf(decision.queue).offer(task);
+          break;
+        case 'Reissue':
+          this.#laneOf(decision.queue).offerAgain(task);
           break;
         case 'WakeAt':
           this.#due.set(task, decision.timeMs);
@@ -236,12 +258,32 @@ export class Dispatcher implements Service {
     }
   }
 
+  #decide(task: OpenTask): readonly Decision[] {
+    return decide(task.state, this.#settings.policy, this.#clock.nowMs(), task.lost);
+  }
+
+  #noteStart({ state }: OpenTask, { attempt: number, issue }: TaskEventData['TaskExecutionStarted']): void {
+    const attempt = state.attempts[number - 1];
+    if (attempt) this.#lostJobs.started({ attempt, issue });
+  }
+
+  #presumeLost(jobs: readonly LostJob[]): void {
+    const fresh = jobs.filter(({ task, attempt, issue }) => task.lost?.attempt !== attempt || task.lost.issue !== issue);
+    if (fresh.length === 0) return;
+    this.#logger.warn({ jobs: fresh.length }, "jobs are in nobody's hands: they are presumed lost, and issued again");
+    for (const { task, attempt, issue } of fresh) {
+      task.lost = { attempt, issue };
+      this.#toConsider.add(task);
+    }
+    this.#cursor?.wake();
+  }
+
   /** Publishes ready tasks while the window has room. Each is decided anew: it may have been cancelled meanwhile. */
   #fillWindow(lane: Lane): void {
     if (this.#stopping.signal.aborted || this.#clock.monotonicMs() < lane.pausedUntilMs) return;
     const batch: Array<{ readonly task: OpenTask; readonly decision: DispatchDecision }> = [];
-    while (lane.outstanding < this.#settings.window && this.#unsettled < mostUnsettled) {
-      const task = lane.take();
+    while (this.#unsettled < mostUnsettled) {
+      const task = lane.take(this.#settings.window);
       if (!task) break;
       const decision = this.#dispatchOf(task);
       if (!decision) continue;
@@ -267,7 +309,7 @@ export class Dispatcher implements Service {
       this.#due.set(task, this.#clock.nowMs() + (task.heldUntilMs - this.#clock.monotonicMs()));
       return null;
     }
-    const decision = decide(task.state, this.#settings.policy, this.#clock.nowMs()).find(isDispatch);
+    const decision = this.#decide(task).find(isDispatch);
     if (!decision) this.#toConsider.add(task);
     return decision ?? null;
   }
@@ -308,7 +350,7 @@ export class Dispatcher implements Service {
         return this.#record(task, decision);
       case 'unknown':
         this.#queueProblem = outcome.detail;
-        task.heldUntilMs = this.#clock.monotonicMs() + this.#settings.repeatUnknownAfterMs;
+        task.heldUntilMs = this.#clock.monotonicMs() + this.#settings.sweepMs;
         return this.#holdBack(lane, task);
       case 'refused':
       case 'not-sent':
@@ -376,6 +418,8 @@ export class Dispatcher implements Service {
     const outstanding = !task.dropped && takesPlace(task);
     if (!accepted || outstanding === task.outstanding) return;
     this.#laneOf(accepted.queue).outstanding += outstanding ? 1 : -1;
+    if (outstanding) this.#outstanding.add(task);
+    else this.#outstanding.delete(task);
     task.outstanding = outstanding;
   }
 

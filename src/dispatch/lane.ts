@@ -11,10 +11,11 @@ export class Lane {
   outstanding = 0;
   /** No publishing before this monotonic time: the queue refused or is away. */
   pausedUntilMs = 0;
+  readonly #again = new Fifo<OpenTask>();
   readonly #ready = Array.from({ length: priorities }, () => new Fifo<OpenTask>());
 
   get waiting(): number {
-    return this.#ready.reduce((sum, fifo) => sum + fifo.length, 0);
+    return this.#ready.reduce((sum, fifo) => sum + fifo.length, this.#again.length);
   }
 
   offer(task: OpenTask): void {
@@ -23,13 +24,28 @@ export class Lane {
     this.#ready[task.state.accepted?.priority ?? 0]?.push(task);
   }
 
-  /** The next task: highest priority first, then the order in which they became ready. */
-  take(): OpenTask | undefined {
+  /** A task whose job is to be issued again: it has its place in the window already. */
+  offerAgain(task: OpenTask): void {
+    if (task.waiting) return;
+    task.waiting = true;
+    this.#again.push(task);
+  }
+
+  /**
+   * The next task: those to be issued again, then, while the window has room, highest priority first, then the order
+   * in which they became ready.
+   * @param window attempts outstanding, at most
+   */
+  take(window: number): OpenTask | undefined {
+    const task = this.#again.shift() ?? (this.outstanding < window ? this.#takeReady() : undefined);
+    if (task) task.waiting = false;
+    return task;
+  }
+
+  #takeReady(): OpenTask | undefined {
     for (let priority = priorities - 1; priority >= 0; priority--) {
       const task = this.#ready[priority]?.shift();
-      if (!task) continue;
-      task.waiting = false;
-      return task;
+      if (task) return task;
     }
     return undefined;
   }

@@ -1,4 +1,4 @@
-import { missingDispatches } from '../domain/dispatch-policy.ts';
+import { missingDispatches, type PresumedLost } from '../domain/dispatch-policy.ts';
 import { evolve } from '../domain/evolve.ts';
 import type { JsonValue } from '../domain/json.ts';
 import type { StoredRecord } from '../domain/log-record.ts';
@@ -27,6 +27,8 @@ export interface OpenTask {
   outstanding: boolean;
   /** Not to be dispatched before this monotonic time: a publish of unknown outcome may still arrive. */
   heldUntilMs: number;
+  /** Its job as last handed out is in nobody's hands; null: nothing speaks for that. */
+  lost: PresumedLost | null;
   /** Its partition was given up: whatever still settles for it has no consequence here. */
   dropped: boolean;
 }
@@ -146,6 +148,7 @@ export function newTask(taskId: string, partition: number): OpenTask {
     publishing: false,
     outstanding: false,
     heldUntilMs: 0,
+    lost: null,
     dropped: false,
   };
 }

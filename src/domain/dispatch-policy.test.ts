@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { history, second, t0, type TaskHistory } from '../../test/support/task-history.ts';
-import { decide, defaultDispatchPolicy, type Decision } from './dispatch-policy.ts';
+import { decide, defaultDispatchPolicy, type Decision, type PresumedLost } from './dispatch-policy.ts';
 import { latestInstantMs } from './instant.ts';
 import { defaultRetryPolicy, retryDelayMs, type RetryPolicy } from './retry-schedule.ts';
 import type { TaskExecutionFailedData } from './task-events.ts';
@@ -272,11 +272,45 @@ describe('a history that cannot be read whole', () => {
 });
 
 /** Given these events, when it is this time, then exactly these decisions, each matched in the members named. */
+describe('lost jobs', () => {
+  const lost: PresumedLost = { attempt: 1, issue: 1 };
+  const dispatched = accepted.dispatched(1, { queue: 'heavy' });
+  const issued = (count: number) =>
+    Array.from({ length: count }, (_, index) => index + 1).reduce((events, issue) => events.dispatched(1, { issue }), accepted);
+
+  it('issues the job of the same attempt again, to the queue it was in', () => {
+    given(dispatched).when(second(9), lost).then({ type: 'Reissue', attempt: 1, queue: 'heavy', issue: 2 });
+  });
+  it('issues it again when an execution had begun', () => {
+    given(running).when(second(9), lost).then({ type: 'Reissue', attempt: 1, queue: 'default', issue: 2 });
+  });
+  it('does nothing once the next issue stands in the log', () => given(issued(2)).when(second(9), lost).then());
+  it('does nothing for an attempt that has failed meanwhile, but what its failure asks for', () => {
+    given(failedOnce).when(second(9), lost).then({ type: 'ScheduleRetry', attempt: 2 });
+  });
+  it('does nothing for the attempt after it', () => {
+    given(failedOnce.retryScheduled(2).dispatched(2)).when(second(99), lost).then();
+    given(failedOnce.retryScheduled(2)).when(second(99), lost).then(dispatchOf(2));
+  });
+  it('does nothing for a task that ended or waits for its first dispatch', () => {
+    given(running.completed(1, 'e1')).when(second(9), lost).then();
+    given(accepted).when(second(9), lost).then(dispatchOf(1));
+  });
+  it('records the missing dispatch of a lost job before anything else', () => {
+    given(accepted.started(1, 'e1')).when(second(9), lost).then({ type: 'RecordDispatch', attempt: 1, queue: 'default', issue: 1 });
+  });
+  it('cancels a task whose job is lost', () => given(dispatched.cancellationRequested()).when(second(9), lost).then({ type: 'Cancel' }));
+  it('ends the task when the job was issued again five times and lost again', () => {
+    given(issued(5)).when(second(9), { attempt: 1, issue: 5 }).then({ type: 'Reissue', attempt: 1, issue: 6 });
+    given(issued(6)).when(second(9), { attempt: 1, issue: 6 }).then({ type: 'FailPermanently', reason: 'reissue-limit', attempts: 1 });
+  });
+});
+
 function given(events: TaskHistory) {
   return {
-    when: (nowMs: number) => ({
+    when: (nowMs: number, lost: PresumedLost | null = null) => ({
       then: (...expected: ReadonlyArray<Partial<Decision>>) => {
-        const decisions = decide(events.state, defaultDispatchPolicy, nowMs);
+        const decisions = decide(events.state, defaultDispatchPolicy, nowMs, lost);
         expect(decisions).toHaveLength(expected.length);
         expect(decisions).toMatchObject(expected);
       },

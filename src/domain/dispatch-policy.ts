@@ -7,13 +7,23 @@ import { newestAttempt, startDeadlineMs, wasHandedOut, type Accepted, type Attem
 export interface DispatchPolicy {
   /** How long after a budget began `unknown-type` failures do not use it up: a rolling deploy takes that long. */
   readonly unknownTypeGraceMs: number;
+  /** How often the job of one attempt is issued again after it was lost. The next loss ends the task. */
+  readonly mostReissues: number;
 }
 
-export const defaultDispatchPolicy: DispatchPolicy = { unknownTypeGraceMs: 3_600_000 };
+export const defaultDispatchPolicy: DispatchPolicy = { unknownTypeGraceMs: 3_600_000, mostReissues: 5 };
+
+/** What the dispatcher learned about a job outside the log: neither the queue nor a worker has it any more. */
+export interface PresumedLost {
+  readonly attempt: number;
+  readonly issue: number;
+}
 
 export type Decision =
   /** Publish the job, wait for the broker's confirm, record `TaskDispatched`. */
   | { readonly type: 'Dispatch'; readonly attempt: number; readonly queue: string; readonly issue: number }
+  /** The same, for an attempt whose job was lost: the next issue of it. */
+  | { readonly type: 'Reissue'; readonly attempt: number; readonly queue: string; readonly issue: number }
   /** Record the dispatch of an attempt that was seen running without one. Nothing is published. */
   | { readonly type: 'RecordDispatch'; readonly attempt: number; readonly queue: string; readonly issue: number }
   | { readonly type: 'ScheduleRetry'; readonly attempt: number; readonly dueAtMs: number; readonly reason: RetryReason; readonly causeId: string }
@@ -26,16 +36,23 @@ export type Decision =
 
 /**
  * The only place that chooses what happens to a task next. Pure: it reads no clock, does nothing, and answers the
- * same for the same state and time. Each answer, once it stands in the log, makes the next answer another one.
+ * same for the same arguments. Each answer, once it stands in the log, makes the next answer another one.
  */
-export function decide(state: TaskState, policy: DispatchPolicy, nowMs: number): readonly Decision[] {
+export function decide(state: TaskState, policy: DispatchPolicy, nowMs: number, lost: PresumedLost | null = null): readonly Decision[] {
   const { accepted } = state;
   const newest = newestAttempt(state);
   if (state.frozen || !accepted || !newest) return [];
-  return [...missingDispatches(state), ...nextStep(state, accepted, newest, policy, nowMs)];
+  return [...missingDispatches(state), ...nextStep(state, accepted, newest, policy, nowMs, lost)];
 }
 
-function nextStep(state: TaskState, accepted: Accepted, newest: Attempt, policy: DispatchPolicy, nowMs: number): readonly Decision[] {
+function nextStep(
+  state: TaskState,
+  accepted: Accepted,
+  newest: Attempt,
+  policy: DispatchPolicy,
+  nowMs: number,
+  lost: PresumedLost | null,
+): readonly Decision[] {
   if (state.end) {
     const { retryRequest } = state;
     if (!retryRequest) return [];
@@ -47,11 +64,20 @@ function nextStep(state: TaskState, accepted: Accepted, newest: Attempt, policy:
     return [{ type: 'Cancel', attempt: attemptsHandedOut(newest), reason, causeId: eventId }];
   }
   if (newest.failure) return [afterFailure(state, accepted, newest, newest.failure, policy)];
-  if (wasHandedOut(newest)) return [];
+  if (wasHandedOut(newest)) return lost ? afterLoss(newest, lost, policy) : [];
   const expiresAtMs = startDeadlineMs(state);
   if (expiresAtMs !== null && expiresAtMs <= nowMs) return [failPermanently('expired', newest, newest.causeId)];
   if (newest.dueAtMs > nowMs) return [{ type: 'WakeAt', timeMs: Math.min(newest.dueAtMs, expiresAtMs ?? Infinity) }];
   return [{ type: 'Dispatch', attempt: newest.attempt, queue: accepted.queue, issue: 1 }];
+}
+
+/** Only for the issue that was lost: once another one stands in the log, that one counts. */
+function afterLoss(newest: Attempt, lost: PresumedLost, policy: DispatchPolicy): readonly Decision[] {
+  const { attempt, dispatches } = newest;
+  const last = dispatches.at(-1);
+  if (!last || lost.attempt !== attempt || lost.issue !== last.issue) return [];
+  if (last.issue > policy.mostReissues) return [failPermanently('reissue-limit', newest, newest.causeId)];
+  return [{ type: 'Reissue', attempt, queue: last.queue, issue: last.issue + 1 }];
 }
 
 /** Reads times from the log alone, so that a replay decides the same. */
