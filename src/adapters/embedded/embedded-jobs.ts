@@ -22,7 +22,7 @@ export class EmbeddedJobs implements CommitParticipant {
   readonly maxJobBytes: number;
   readonly #maxJobs: number;
   readonly #lanes = new Map<string, JobLane>();
-  readonly #statements: Record<'insert' | 'exists' | 'remove' | 'page' | 'park' | 'summary', StatementSync>;
+  readonly #statements: Record<'insert' | 'exists' | 'remove' | 'page' | 'beyond' | 'park' | 'summary', StatementSync>;
   /** Jobs up to this id were here before this process, and may have been delivered by its predecessor. */
   readonly #lastInheritedId: number;
   #lastId: number;
@@ -43,6 +43,7 @@ export class EmbeddedJobs implements CommitParticipant {
       exists: database.prepare('SELECT 1 FROM jobs WHERE task_id = ? AND attempt = ? AND issue = ?'),
       remove: database.prepare('DELETE FROM jobs WHERE id = ?'),
       page: database.prepare('SELECT id, body FROM jobs WHERE id > ? AND queue = ? ORDER BY id LIMIT ?'),
+      beyond: database.prepare('SELECT count(*) AS jobs FROM jobs WHERE id > ? AND queue = ?'),
       park: database.prepare('INSERT INTO parked_jobs (queue, body, parked_ms) SELECT queue, body, ? FROM jobs WHERE id = ?'),
       summary: database.prepare('SELECT count(*) AS jobs, coalesce(max(id), 0) AS last, (SELECT count(*) FROM parked_jobs) AS parked FROM jobs'),
     };
@@ -62,6 +63,12 @@ export class EmbeddedJobs implements CommitParticipant {
     let lane = this.#lanes.get(queue);
     if (!lane) this.#lanes.set(queue, (lane = new JobLane((after, limit) => this.#page(queue, after, limit))));
     return lane;
+  }
+
+  /** Jobs of a queue that wait to be delivered; those that consumers hold are not counted. Throws when the file is closed. */
+  ready(queue: string): number {
+    const { loaded, loadedTo } = this.lane(queue);
+    return loaded + Number(this.#statements.beyond.get(loadedTo, queue)?.['jobs']);
   }
 
   /** For operations of the group commit. `present`: the same issue of the attempt is in a queue already. */

@@ -36,6 +36,15 @@ export class JobLane {
     this.#loadPage = loadPage;
   }
 
+  /** Jobs in memory that wait to be delivered. Those beyond `loadedTo` wait in the file alone. */
+  get loaded(): number {
+    return this.#loaded.length - this.#head;
+  }
+
+  get loadedTo(): number {
+    return this.#loadedTo;
+  }
+
   /** A new job was committed. Its id is higher than any before. */
   add(job: WaitingJob): void {
     // Behind jobs that are not loaded it must wait for them; the file has it.
@@ -121,6 +130,6 @@ export class JobLane {
   }
 
   #isFull(): boolean {
-    return this.#loaded.length - this.#head >= maxLoadedJobs || this.#loadedCharacters >= maxLoadedCharacters;
+    return this.loaded >= maxLoadedJobs || this.#loadedCharacters >= maxLoadedCharacters;
   }
 }
