@@ -4,6 +4,8 @@ import { EmbeddedEventReader } from '../adapters/embedded/embedded-event-reader.
 import { EmbeddedJobReceiver } from '../adapters/embedded/embedded-job-receiver.ts';
 import { EmbeddedJobSender } from '../adapters/embedded/embedded-job-sender.ts';
 import { EmbeddedOwnershipGroup } from '../adapters/embedded/embedded-partition-ownership.ts';
+import { EmbeddedPresence } from '../adapters/embedded/embedded-presence.ts';
+import { EmbeddedQueueInspection } from '../adapters/embedded/embedded-queue-inspection.ts';
 import { EmbeddedJobs } from '../adapters/embedded/embedded-jobs.ts';
 import { openEmbeddedStore } from '../adapters/embedded/embedded-store.ts';
 import { DaybookError } from '../domain/errors.ts';
@@ -72,13 +74,24 @@ async function system() {
   };
   const consumer = new EmbeddedJobReceiver(jobs).consume('default', 1_000, (delivery) => void deliveries.push(delivery));
   const group = new EmbeddedOwnershipGroup();
+  const presence = new EmbeddedPresence();
   const ownerships = new Map<Dispatcher, PartitionOwnership>();
   let started: Dispatcher[] = [];
 
   const startDispatcher = async (settings: Partial<DispatcherSettings> = {}) => {
     const dispatcherProducer = new EventProducer(faultyAppender, clock, '/daybook/dispatcher/1');
     const ownership = group.join();
-    const dispatcher = new Dispatcher({ reader: faultyReader, ownership, sender, producer: dispatcherProducer, clock, logger: silent, settings });
+    const dispatcher = new Dispatcher({
+      reader: faultyReader,
+      ownership,
+      sender,
+      inspection: new EmbeddedQueueInspection(jobs),
+      presence: presence.reader(),
+      producer: dispatcherProducer,
+      clock,
+      logger: silent,
+      settings,
+    });
     await dispatcher.start();
     started.push(dispatcher);
     ownerships.set(dispatcher, ownership);
@@ -139,7 +152,7 @@ async function system() {
     });
   };
   const ownership = (dispatcher: Dispatcher) => ownerships.get(dispatcher)!;
-  return { clock, ownership, appendAs, deliveries, sent, faults, startDispatcher, stopDispatchers, record, accept, start, complete, fail, events, eventsOf, typesOf, until, settled };
+  return { clock, ownership, presence, appendAs, deliveries, sent, faults, startDispatcher, stopDispatchers, record, accept, start, complete, fail, events, eventsOf, typesOf, until, settled };
 }
 
 describe('Dispatcher', () => {
@@ -337,7 +350,7 @@ describe('Dispatcher', () => {
 
   it('repeats a publish of unknown outcome after its time, as the same job, unless it was seen running', async () => {
     const { startDispatcher, accept, start, sent, faults, settled, clock, typesOf } = await system();
-    await startDispatcher({ repeatUnknownAfterMs: 5_000 });
+    await startDispatcher({ sweepMs: 5_000 });
     faults.send = async (_job, real) => {
       await real();
       return { type: 'unknown', detail: 'no answer' };
@@ -359,6 +372,37 @@ describe('Dispatcher', () => {
       ['silent', 1, 1],
     ]);
     expect(await typesOf('running')).toEqual(['TaskAccepted', 'TaskExecutionStarted', 'TaskDispatched']);
+  });
+
+  it('issues a job again that neither the queue nor a worker has, and says so; then the attempt goes on', async () => {
+    const { startDispatcher, accept, start, complete, until, deliveries, sent, clock, presence, settled, eventsOf, typesOf } = await system();
+    await startDispatcher({ window: 2 });
+    for (const taskId of ['lost', 'held']) await accept(taskId);
+    await eventually(() => deliveries.length === 2);
+    const of = (taskId: string) => deliveries.find(({ job }) => job.taskId === taskId && job.issue === 1)!;
+    // The queue forgets the one; a worker has the other.
+    await of('lost').ack();
+    for (let beats = 0; beats < 6; beats++) {
+      await presence.write({ workerId: 'w', timeMs: 0, stopped: false, startedAtMs: 0, queues: ['default'], concurrency: 1, held: [{ taskId: 'held', attempt: 1 }] });
+      clock.advance(5_000);
+      await settled();
+    }
+    expect(sent.map(({ taskId, attempt, issue }) => [taskId, attempt, issue])).toEqual([['lost', 1, 1], ['held', 1, 1], ['lost', 1, 2]]);
+    expect((await eventsOf('lost')).at(-1)).toMatchObject({ type: 'TaskDispatched', data: { attempt: 1, issue: 2, queue: 'default', reason: 'presumed lost' } });
+    await start('lost', 1);
+    await complete('lost', 1);
+    await until('lost', 'TaskExecutionCompleted');
+    expect(await typesOf('held')).toEqual(['TaskAccepted', 'TaskDispatched']);
+  });
+
+  it('records the missing dispatch of a second issue as its dead dispatcher would have', async () => {
+    const { startDispatcher, accept, record, until, eventsOf } = await system();
+    await accept('t');
+    await record('t', 'TaskDispatched', { attempt: 1, queue: 'default', issue: 1 });
+    await record('t', 'TaskExecutionStarted', { attempt: 1, issue: 2, queue: 'default', executionId: 'x', workerId: 'w', handlerVersion: 1, redelivered: false, guarded: true });
+    await startDispatcher();
+    await until('t', 'TaskDispatched');
+    expect((await eventsOf('t')).at(-1)).toMatchObject({ data: { attempt: 1, issue: 2, reason: 'presumed lost' } });
   });
 
   it('records nothing while the queue refuses, and dispatches by itself afterwards', async () => {
