@@ -489,16 +489,13 @@ describe('Dispatcher', () => {
   it('takes over a partition that it is granted while it asks for the end of the log', async () => {
     const { startDispatcher, accept, until, faults } = await system();
     const first = await startDispatcher();
-    const asked = Promise.withResolvers<void>();
-    const answer = Promise.withResolvers<void>();
-    faults.endPositions = () => {
-      asked.resolve();
-      return answer.promise;
-    };
+    let answer: (() => void) | undefined;
+    faults.endPositions = () => new Promise((resolve) => (answer = resolve));
     const starting = startDispatcher();
-    await asked.promise;
+    await eventually(() => answer !== undefined);
+    faults.endPositions = () => Promise.resolve();
     await first.stop(0);
-    answer.resolve();
+    answer?.();
     await starting;
     await accept('t');
     await until('t', 'TaskDispatched');

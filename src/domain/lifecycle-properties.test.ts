@@ -193,7 +193,9 @@ describe('the random histories', slow, () => {
     for (const { events, states, nowMs } of fc.sample(walks, { numRuns: 1_000, seed: 7 })) {
       for (const state of states) {
         seen.add(`phase ${phaseOf(state)}`);
-        for (const { type } of decide(state, defaultDispatchPolicy, nowMs)) seen.add(`decision ${type}`);
+        const [newest] = state.attempts.slice(-1);
+        const lost = newest && { attempt: newest.attempt, issue: newest.dispatches.at(-1)?.issue ?? 0 };
+        for (const { type } of decide(state, defaultDispatchPolicy, nowMs, lost)) seen.add(`decision ${type}`);
       }
       for (const [index, event] of events.events.entries()) seen.add(`judgement ${judge(states[index]!, event).kind}`);
       if (events.state.budgetFrom > 1) seen.add('re-opened');
@@ -201,7 +203,7 @@ describe('the random histories', slow, () => {
     expect([...seen]).toEqual(
       expect.arrayContaining([
         ...['accepted', 'dispatched', 'running', 'retrying', 'completed', 'failed', 'cancelled'].map((phase) => `phase ${phase}`),
-        ...['Dispatch', 'RecordDispatch', 'ScheduleRetry', 'FailPermanently', 'Cancel', 'WakeAt'].map((type) => `decision ${type}`),
+        ...['Dispatch', 'Reissue', 'RecordDispatch', 'ScheduleRetry', 'FailPermanently', 'Cancel', 'WakeAt'].map((type) => `decision ${type}`),
         ...['valid', 'duplicate', 'repeat', 'void'].map((kind) => `judgement ${kind}`),
         're-opened',
       ]),

@@ -165,6 +165,7 @@ export class TaskHistory {
   decided(decision: Decision): TaskHistory {
     switch (decision.type) {
       case 'Dispatch':
+      case 'Reissue':
       case 'RecordDispatch':
         return this.dispatched(decision.attempt, { queue: decision.queue, issue: decision.issue });
       case 'ScheduleRetry': {

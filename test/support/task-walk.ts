@@ -6,10 +6,11 @@ import { history, t0, type TaskHistory } from './task-history.ts';
 
 /**
  * One thing that happens to a task: at the live dispatcher, at one that woke from a long pause and decides on an old
- * state, at a worker that may be late, at an operator, or on the way (a copy of an older record).
+ * state, or believes a job lost that is not, at a worker that may be late, at an operator, or on the way (a copy of an
+ * older record).
  */
 export interface Step {
-  readonly act: 'decide' | 'decideLate' | 'start' | 'fail' | 'failUnstarted' | 'complete' | 'progress' | 'cancel' | 'retry' | 'accept' | 'copy' | 'noise';
+  readonly act: 'decide' | 'decideLate' | 'presumeLost' | 'start' | 'fail' | 'failUnstarted' | 'complete' | 'progress' | 'cancel' | 'retry' | 'accept' | 'copy' | 'noise';
   /** Chooses among whatever the act may choose from. */
   readonly choice: number;
   readonly afterMs: number;
@@ -30,7 +31,7 @@ const steps: fc.Arbitrary<Step> = fc.record({
   act: fc.oneof(
     { weight: 8, arbitrary: fc.constant('decide' as const) },
     { weight: 6, arbitrary: fc.constantFrom('start' as const, 'fail' as const) },
-    { weight: 2, arbitrary: fc.constantFrom('decideLate' as const, 'copy' as const, 'cancel' as const, 'retry' as const) },
+    { weight: 2, arbitrary: fc.constantFrom('decideLate' as const, 'presumeLost' as const, 'copy' as const, 'cancel' as const, 'retry' as const) },
     { weight: 2, arbitrary: fc.constantFrom('failUnstarted' as const, 'complete' as const, 'progress' as const) },
     { weight: 1, arbitrary: fc.constantFrom('accept' as const, 'noise' as const) },
   ),
@@ -86,6 +87,12 @@ function take(events: TaskHistory, states: readonly TaskState[], step: Step, now
     case 'decideLate': {
       const old = pick(states, step);
       const decision = old && pick(decide(old, defaultDispatchPolicy, nowMs), step);
+      return decision ? recorded(events, decision) : events;
+    }
+    case 'presumeLost': {
+      const dispatch = attempt && pick(attempt.dispatches, step);
+      const lost = dispatch ? { attempt: attempt.attempt, issue: dispatch.issue } : null;
+      const decision = pick(decide(events.state, defaultDispatchPolicy, nowMs, lost), step);
       return decision ? recorded(events, decision) : events;
     }
     case 'start':
