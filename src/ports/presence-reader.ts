@@ -11,7 +11,9 @@ export interface PresenceReader {
 
   /**
    * Whether everything that was published up to a moment ago has been told. False while the place where heartbeats
-   * are published is away: the silence of a worker means nothing then.
+   * are published is away, and until every worker had the time to be heard: the silence of a worker means nothing then.
+   *
+   * What is told says what its worker held when it was written, which may be as long ago as a worker may be silent.
    */
   isCurrent(): boolean;
 

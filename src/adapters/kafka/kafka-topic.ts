@@ -54,13 +54,20 @@ export async function ensureTopic(options: TopicOptions): Promise<TopicMetadata>
  * @returns whether it was created now
  * @throws DaybookError `log-unavailable`: the cluster did not answer, or refused
  */
-export async function createTopic({ connection, topic, partitions = 12, replicas }: TopicOptions): Promise<boolean> {
+export async function createTopic(options: TopicOptions): Promise<boolean> {
+  return createTopicWith(options, (replicas) => rules(replicas).map(({ setting, value }) => ({ name: setting, value })));
+}
+
+/** The same for a topic of another purpose. @param configsFor its configuration, by the number of its replicas */
+export async function createTopicWith(
+  { connection, topic, partitions = 12, replicas }: TopicOptions,
+  configsFor: (replicas: number) => { name: string; value: string }[],
+): Promise<boolean> {
   return withAdmin(connection, async (admin, cluster) => {
     if (await cluster.topic(topic)) return false;
     const copies = replicas ?? Math.min(3, (await cluster.brokers()).size);
-    const configs = rules(copies).map(({ setting, value }) => ({ name: setting, value }));
     try {
-      await admin.createTopics({ topics: [topic], partitions, replicas: copies, configs });
+      await admin.createTopics({ topics: [topic], partitions, replicas: copies, configs: configsFor(copies) });
     } catch (error) {
       const codes = errorCodesIn(error);
       // Another process was faster: its topic is checked like any.

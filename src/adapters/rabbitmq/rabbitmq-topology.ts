@@ -60,6 +60,12 @@ export interface RabbitmqTopologyOptions {
   readonly answerDeadlineMs?: number;
 }
 
+export interface LaneCounts {
+  /** Those that consumers hold are not counted. */
+  readonly readyJobs: number;
+  readonly consumers: number;
+}
+
 /** Declares what jobs need. Only the dispatcher's side does so; workers take what is there. */
 export class RabbitmqTopology {
   readonly names: RabbitmqNames;
@@ -94,7 +100,8 @@ export class RabbitmqTopology {
    */
   async declareLane(connection: ChannelModel, queue: string): Promise<'present' | 'created'> {
     const name = this.names.laneQueue(queue);
-    const found = await this.#exists(connection, name);
+    // An assertion alone would hide that the broker had lost the queue.
+    const found = (await this.lookAtLane(connection, queue)) !== null;
     await this.#onChannel(connection, async (channel) => {
       await channel.assertQueue(name, this.laneOptions);
       await channel.bindQueue(name, this.names.jobsExchange, queue);
@@ -114,14 +121,17 @@ export class RabbitmqTopology {
     });
   }
 
-  /** An assertion alone would hide that the broker had lost the queue. */
-  async #exists(connection: ChannelModel, queue: string): Promise<boolean> {
+  /**
+   * What the queue of a lane says of itself, null when there is none. Declares nothing.
+   * @throws DaybookError as `declareExchanges`
+   */
+  async lookAtLane(connection: ChannelModel, queue: string): Promise<LaneCounts | null> {
     return this.#onChannel(connection, async (channel) => {
       try {
-        await channel.checkQueue(queue);
-        return true;
+        const { messageCount, consumerCount } = await channel.checkQueue(this.names.laneQueue(queue));
+        return { readyJobs: messageCount, consumers: consumerCount };
       } catch (error) {
-        if (replyCode(error) === 404) return false;
+        if (replyCode(error) === 404) return null;
         throw error;
       }
     });
