@@ -1,11 +1,12 @@
 // The client of the HTTP case, in a process of its own: one POST /v1/tasks per task over connections that stay open.
-// Started by run.mjs with {tasks, url, serverPid}; sends back its measures. When tasks completed stands in the log.
+// Started by run.mjs with {tasks, url, serverPid, servers}; sends back its measures. When tasks completed stands in the log.
 import { Agent, request } from 'node:http';
 import { processCpu } from './machine.mjs';
+import { cpuSince, serversCpu } from './servers.mjs';
 import { waitUntilVisible } from './visible.mjs';
 import { inFlight, nowMs, payloadOf, submitInFlight, warmUpTasks } from './workload.mjs';
 
-const { tasks, url, serverPid } = JSON.parse(process.argv[2]);
+const { tasks, url, serverPid, servers } = JSON.parse(process.argv[2]);
 const agent = new Agent({ keepAlive: true, maxSockets: inFlight });
 
 function call(method, path, status, body) {
@@ -32,11 +33,11 @@ const stateOf = async (id) => (await call('GET', `/v1/tasks/${id}`, 200)).state;
 
 await waitUntilVisible(await submitInFlight(submit, warmUpTasks), stateOf);
 
-const before = { own: processCpu(), server: processCpu(serverPid) };
+const before = { own: processCpu(), server: processCpu(serverPid), servers: serversCpu(servers) };
 const samples = await submitInFlight(submit, tasks);
 await waitUntilVisible(samples, stateOf);
 const visibleMs = nowMs();
-const cpuMs = { server: processCpu(serverPid) - before.server, client: processCpu() - before.own };
+const cpuMs = { server: processCpu(serverPid) - before.server, client: processCpu() - before.own, ...cpuSince(before.servers, serversCpu(servers)) };
 
 agent.destroy();
 process.send({ samples, cpuMs, visibleMs, warmUp: warmUpTasks }, () => process.disconnect());

@@ -1,5 +1,5 @@
 // What the operating system knows: CPU time of processes, the disk's speed, a free port.
-import { closeSync, fsyncSync, openSync, readFileSync, rmSync, statfsSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { arch, cpus, platform } from 'node:os';
 import { join } from 'node:path';
@@ -14,9 +14,27 @@ export function processCpu(pid = process.pid) {
     return (user + system) / 1_000;
   }
   if (platform() !== 'linux') return NaN;
-  // The command's name stands in brackets and may hold spaces: count the fields from behind it.
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
+  const fields = statOf(pid);
+  if (fields === null) throw new Error(`process ${pid} has ended`);
   return (Number(fields[11]) + Number(fields[12])) * tickMs;
+}
+
+/** CPU time of a process and of all children that it has or had, in milliseconds: for servers of many processes. */
+export function cpuOfFamily(pid) {
+  if (platform() !== 'linux') return NaN;
+  const children = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && statOf(name)?.[1] === String(pid));
+  const reaped = statOf(pid) ?? [];
+  return processCpu(pid) + (Number(reaped[13]) + Number(reaped[14])) * tickMs + children.reduce((sum, child) => sum + (statOf(child) ? processCpu(child) : 0), 0);
+}
+
+/** The fields of /proc/<pid>/stat from the state on; null when the process has ended. */
+function statOf(pid) {
+  try {
+    // The command's name stands in brackets and may hold spaces: count the fields from behind it.
+    return readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
+  } catch {
+    return null;
+  }
 }
 
 /** Median milliseconds of appending 4 KiB to a file in `folder` and syncing it: what every commit waits for. */

@@ -95,6 +95,12 @@ async function stop(child, ended) {
   await ended.finally(() => clearTimeout(limit));
 }
 
+/** Settings of `startDaybook()` as variables: `topicPartitions` is `DAYBOOK_TOPIC_PARTITIONS`. */
+export function inEnvironment(settings) {
+  const variable = (name) => `DAYBOOK_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+  return Object.fromEntries(Object.entries(settings).map(([name, value]) => [variable(name), String(value)]));
+}
+
 /** The environment without settings of Daybook, which would change what is measured. */
 function environment(settings = {}) {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('DAYBOOK_'));

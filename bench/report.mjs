@@ -39,9 +39,18 @@ export function judgeTargets(results) {
   return [
     { target: 'in process, completed/s: 1.5 × BullMQ', least: 1.5, reached: ratio('in-process', completed, 'bullmq', completed) },
     { target: 'by HTTP, completed/s: 1 × BullMQ', least: 1, reached: ratio('http', completed, 'bullmq', completed) },
+    { target: 'on brokers, in process, 4 partitions, no claims, completed/s: 0.6 × BullMQ', least: 0.6, reached: ratio('brokers-lean', completed, 'bullmq', completed) },
+    { target: 'on brokers, by HTTP, completed/s: 0.4 × BullMQ', least: 0.4, reached: ratio('brokers-http', completed, 'bullmq', completed) },
     { target: 'diary keeps up in process: visible/s 0.9 × completed/s', least: 0.9, reached: ratio('in-process', 'visiblePerSecond', 'in-process', completed) },
     { target: 'diary keeps up by HTTP: visible/s 0.9 × completed/s', least: 0.9, reached: ratio('http', 'visiblePerSecond', 'http', completed) },
+    { target: 'diary keeps up on brokers by HTTP: visible/s 0.9 × completed/s', least: 0.9, reached: ratio('brokers-http', 'visiblePerSecond', 'brokers-http', completed) },
+    { target: `on brokers at 100/s: done within 10 ms (p50), as a part of it`, least: 1, reached: within10Ms(results['brokers-steady']) },
   ].filter(({ reached }) => reached !== null);
+}
+
+/** How often the median task fits into 10 ms. */
+function within10Ms(result) {
+  return result ? 10 / result.median.doneP50Ms : null;
 }
 
 export function printTargets(targets) {

@@ -1,6 +1,6 @@
 // `make bench`: runs every case in turn, several times over, and prints the median of each figure.
 //
-//   node bench/run.mjs [--tasks 10000] [--repetitions 3] [--only in-process,http,bullmq,steady] [--json FILE]
+//   node bench/run.mjs [--tasks 10000] [--repetitions 3] [--only in-process,brokers,bullmq] [--json FILE]
 //
 // A missed target is printed and is no failure. A case that loses or repeats a task is: exit 1.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,6 +12,7 @@ import { figuresOf, medianFigures } from './figures.mjs';
 import { describeMachine, fsyncMs, isInMemory } from './machine.mjs';
 import { installComparison, redisVersion } from './processes.mjs';
 import { judgeTargets, printTable, printTargets } from './report.mjs';
+import { findServers } from './servers.mjs';
 import { concurrency, inFlight, payloadBytes } from './workload.mjs';
 
 /** Beside the sources, so that the data lies on a disk: the system's folder for temporary files may be memory. */
@@ -65,13 +66,14 @@ function wholeNumber(flag, text, most) {
 }
 
 function withoutMissing(wanted) {
-  if (!wanted.includes('bullmq')) return wanted;
-  if (redisVersion() === null) {
-    console.log('BullMQ is left out, redis-server is not installed: apt-get install redis-server (macOS: brew install redis)');
-    return wanted.filter((name) => name !== 'bullmq');
-  }
-  installComparison();
-  return wanted;
+  const missing = {
+    brokers: findServers() ? null : 'the cases on brokers are left out, none are known: run `make brokers`, or set DAYBOOK_KAFKA_BROKERS, DAYBOOK_RABBITMQ_URL and DAYBOOK_POSTGRES_URL',
+    redis: redisVersion() ? null : 'BullMQ is left out, redis-server is not installed: apt-get install redis-server (macOS: brew install redis)',
+  };
+  const chosen = wanted.filter((name) => (missing[cases[name].needs] ?? null) === null);
+  for (const needs of new Set(wanted.map((name) => cases[name].needs))) if (missing[needs]) console.log(missing[needs]);
+  if (chosen.includes('bullmq')) installComparison();
+  return chosen;
 }
 
 function describe() {
@@ -109,6 +111,6 @@ async function measureCase(name) {
 
 function printNotes(results) {
   console.log('\ncompleted: the outcome stands in the log (its clock has whole milliseconds). visible: the diary shows it.');
-  console.log('Daybook syncs every event to disk before it goes on, and keeps it.');
+  console.log('On its own files Daybook syncs every event to disk before it goes on. Kafka syncs nothing by itself: what it acknowledges is safe by its replicas.');
   if (results.bullmq) console.log('Redis ran without appendonly file and snapshots, finished jobs removed: nothing synced, nothing kept.');
 }
