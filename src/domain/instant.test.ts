@@ -41,6 +41,18 @@ it('reads back every instant as it is written', { timeout: 60_000 }, () => {
   );
 });
 
+it('reads the form that Daybook writes as any other form of it', { timeout: 60_000 }, () => {
+  const ownForm = fc.integer({ min: -62_167_219_200_000, max: latestInstantMs }).map((timeMs) => new Date(timeMs).toISOString());
+  fc.assert(
+    fc.property(ownForm, fc.nat(23), fc.constantFrom(...'0123456789-+:.TZ '), (written, place, character) => {
+      const text = written.slice(0, place) + character + written.slice(place + 1);
+      // In lower case it is not the form that Daybook writes, and means the same.
+      expect(parseInstant(text)).toBe(parseInstant(text.toLowerCase()));
+    }),
+    { numRuns: 5_000 },
+  );
+});
+
 it('never throws', { timeout: 60_000 }, () => {
   fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => parseInstant(text) === null), { numRuns: 1_000 });
 });

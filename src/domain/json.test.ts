@@ -21,6 +21,13 @@ describe('canonical JSON', slow, () => {
     expect(canonicalJson(value)).toBe(text);
   });
 
+  it('writes every text as ECMAScript does', () => {
+    for (let unit = 0; unit <= 0xffff; unit++) {
+      const text = `a${String.fromCharCode(unit)}b`;
+      if (canonicalJson({ [text]: text }) !== JSON.stringify({ [text]: text })) expect.fail(`code unit ${unit}`);
+    }
+  });
+
   it('reads back as the same value', () => {
     fc.assert(fc.property(jsonValues, (value) => isDeepStrictEqual(JSON.parse(canonicalJson(value)), value)), runs);
   });
