@@ -13,6 +13,8 @@ import { PortsModule } from './ports.module.ts';
 import { sourceOf } from './roles.ts';
 import type { RunningRole } from './running-role.ts';
 import { kafkaLog } from './wiring/kafka-log.ts';
+import { kafkaPresence } from './wiring/kafka-presence.ts';
+import { rabbitmqInspection } from './wiring/rabbitmq-inspection.ts';
 
 /** The dispatcher role: needs reader, sender and appender, and neither handlers nor views. */
 export function dispatcherRole(ports: DynamicModule, config: Config): DynamicModule {
@@ -23,11 +25,13 @@ export function dispatcherRole(ports: DynamicModule, config: Config): DynamicMod
 export async function startDispatcher(config: Config, logger: Logger): Promise<RunningRole> {
   const clock = new SystemClock();
   const log = kafkaLog(config, clock, logger);
+  const presence = kafkaPresence(config, clock, logger);
+  const inspection = rabbitmqInspection(config, clock, logger);
   const jobSender = new RabbitmqJobSender({ url: config.rabbitmqUrl ?? '', topic: config.topic, name: 'daybook dispatcher', clock, logger });
-  const ports = PortsModule.of({ ...log.ports, jobSender, clock, logger });
+  const ports = PortsModule.of({ ...log.ports, ...presence.ports, ...inspection.ports, jobSender, clock, logger });
   const plan: ProcessPlan = {
     modules: [dispatcherRole(ports, config)],
-    services: { standing: [...log.services, hostedAdapter('queue', jobSender)], provided: [Dispatcher] },
+    services: { standing: [...log.services, ...presence.services, ...inspection.services, hostedAdapter('queue', jobSender)], provided: [Dispatcher] },
     addMetrics: (registry, context) => addDispatcherMetrics(registry, context.get(Dispatcher, { strict: false })),
     drainSeconds: config.drainSeconds,
     clock,

@@ -46,7 +46,7 @@ export const settings = {
   workerConcurrency: whole('Handlers that run at once', 'handlers', { default: 16, least: 1, most: 10_000 }),
   workerPrefetch: optional(whole('Jobs that a worker holds: a job is held until its outcome is recorded', 'jobs', { least: 1, most: 100_000 }), '4 × DAYBOOK_WORKER_CONCURRENCY'),
   leaseMs: whole('How long a claim holds without being renewed; renewed at a third', 'ms', { default: 10_000, least: 300, most: 3_600_000 }),
-  presenceMs: whole('A worker silent for that long is gone; heartbeat every third. Presence is not built yet', 'ms', { default: 15_000, least: 300, most: 3_600_000 }),
+  presenceMs: whole('A worker silent for that long is gone; heartbeat every third', 'ms', { default: 15_000, least: 300, most: 3_600_000 }),
   sessionMs: whole('A dispatcher that is silent for that long loses its partitions to the others', 'ms', { default: 10_000, least: 300, most: 3_600_000 }),
 
   kafkaBrokers: optional(list('Kafka bootstrap servers, host:port; set: the log is Kafka'), 'the embedded log'),

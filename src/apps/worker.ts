@@ -15,9 +15,10 @@ import { instance, sourceOf } from './roles.ts';
 import type { RunningRole } from './running-role.ts';
 import { claimsOf } from './wiring/claims-of.ts';
 import { kafkaAppenderOf } from './wiring/kafka-appender-of.ts';
+import { kafkaHeartbeats } from './wiring/kafka-heartbeats.ts';
 import { TopicGuard } from './wiring/topic-guard.ts';
 
-/** The worker role: needs receiver, claims and appender, and reads no history. */
+/** The worker role: needs receiver, claims, appender and presence writer, and reads no history. */
 export function workerRole(ports: DynamicModule, config: Config, catalog: TaskCatalog): DynamicModule {
   return WorkerModule.register(ports, sourceOf('worker'), catalog, {
     workerId: instance,
@@ -25,6 +26,7 @@ export function workerRole(ports: DynamicModule, config: Config, catalog: TaskCa
     concurrency: config.workerConcurrency,
     prefetch: config.workerPrefetch,
     leaseMs: config.leaseMs,
+    presenceMs: config.presenceMs,
     maxResultBytes: config.resultLimitBytes,
     maxPayloadBytes: config.payloadLimitBytes,
   });
@@ -36,11 +38,12 @@ export async function startWorker(config: Config, entries: readonly CatalogEntry
   const guard = new TopicGuard(config, clock, logger);
   const eventAppender = kafkaAppenderOf(config);
   const jobReceiver = new RabbitmqJobReceiver({ url: config.rabbitmqUrl ?? '', topic: config.topic, name: 'daybook worker', clock, logger });
+  const heartbeats = kafkaHeartbeats(config);
   const claims = claimsOf(config, () => guard.identity(), clock, logger);
-  const ports = PortsModule.of({ eventAppender, jobReceiver, executionClaims: claims.executionClaims, clock, ids: new SystemIds(clock), logger });
+  const ports = PortsModule.of({ eventAppender, jobReceiver, ...heartbeats.ports, executionClaims: claims.executionClaims, clock, ids: new SystemIds(clock), logger });
   const plan: ProcessPlan = {
     modules: [workerRole(ports, config, new TaskCatalog(entries))],
-    services: { standing: [hostedAdapter('log', eventAppender), hostedAdapter('queue', jobReceiver), ...claims.services, guard], provided: [Worker] },
+    services: { standing: [hostedAdapter('log', eventAppender), hostedAdapter('queue', jobReceiver), ...heartbeats.services, ...claims.services, guard], provided: [Worker] },
     addMetrics: () => {},
     drainSeconds: config.drainSeconds,
     clock,

@@ -2,8 +2,8 @@
 export interface QueueInspection {
   /**
    * How many jobs wait to be delivered; those that workers hold are not counted. A queue that does not exist has none.
-   * @throws DaybookError `queue-unavailable`: the queue did not answer within its deadline, or cannot be known to have answered:
-   *   RabbitMQ speaks of a queue that nobody consumes as it does of one that is silent
+   * @throws DaybookError `queue-unavailable`: the queue did not answer within its deadline, or nobody consumes it and
+   *   its answer cannot be told from silence
    */
   readyJobs(queue: string): Promise<number>;
 }

@@ -6,6 +6,7 @@ import type { ExecutionClaims } from '../ports/execution-claims.ts';
 import type { Ids } from '../ports/ids.ts';
 import type { JobReceiver } from '../ports/job-receiver.ts';
 import type { Logger } from '../ports/logger.ts';
+import type { PresenceWriter } from '../ports/presence-writer.ts';
 import { tokens } from '../ports/tokens.ts';
 import type { TaskCatalog } from '../task-definition/task-catalog.ts';
 import { Worker, type WorkerSettings } from './worker.ts';
@@ -20,9 +21,10 @@ export class WorkerModule {
       providers: [
         {
           provide: Worker,
-          inject: [tokens.jobReceiver, tokens.executionClaims, EventProducer, tokens.clock, tokens.ids, tokens.logger],
-          useFactory: (receiver: JobReceiver, claims: ExecutionClaims, producer: EventProducer, clock: Clock, ids: Ids, logger: Logger) =>
-            new Worker({ receiver, claims, producer, clock, ids, logger, catalog, settings }),
+          inject: [tokens.jobReceiver, tokens.executionClaims, EventProducer, tokens.presenceWriter, tokens.clock, tokens.ids, tokens.logger],
+          useFactory: (
+            receiver: JobReceiver, claims: ExecutionClaims, producer: EventProducer, presence: PresenceWriter, clock: Clock, ids: Ids, logger: Logger,
+          ) => new Worker({ receiver, claims, producer, presence, clock, ids, logger, catalog, settings }),
         },
       ],
       exports: [Worker],

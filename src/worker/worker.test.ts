@@ -376,7 +376,8 @@ it('appends again at growing distances while the log is away, bounded by five se
   await rig.send();
   const pausesMs = [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000];
   for (const [index, pauseMs] of pausesMs.entries()) {
-    await eventually(() => rig.appender.attempts === index + 1 && rig.clock.pendingTimers === 2);
+    // That of the leases, that of the heartbeats, and the pause.
+    await eventually(() => rig.appender.attempts === index + 1 && rig.clock.pendingTimers === 3);
     rig.clock.advance(pauseMs - 1);
     await new Promise((resolve) => setImmediate(resolve));
     expect(rig.appender.attempts).toBe(index + 1);

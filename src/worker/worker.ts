@@ -6,6 +6,7 @@ import type { ExecutionClaims } from '../ports/execution-claims.ts';
 import type { Ids } from '../ports/ids.ts';
 import type { JobConsumer, JobDelivery, JobReceiver } from '../ports/job-receiver.ts';
 import type { Logger } from '../ports/logger.ts';
+import type { HeldJob, PresenceWriter } from '../ports/presence-writer.ts';
 import type { DependencyHealth, Service } from '../ports/service.ts';
 import type { TaskCatalog } from '../task-definition/task-catalog.ts';
 import { ExecutionGuard } from './execution-guard.ts';
@@ -13,6 +14,7 @@ import { JobPipeline } from './job-pipeline.ts';
 import { Leases } from './leases.ts';
 import { LogWriter } from './log-writer.ts';
 import { Pauses } from './pauses.ts';
+import { Presence } from './presence.ts';
 import { Slots } from './slots.ts';
 
 export interface WorkerSettings {
@@ -28,6 +30,8 @@ export interface WorkerSettings {
   readonly prefetch?: number;
   /** How long a claim holds unless it is renewed, which happens at a third of it. Default 10,000. */
   readonly leaseMs?: number;
+  /** A worker that is silent for so long counts as gone; a heartbeat goes out three times as often. Default 15,000. */
+  readonly presenceMs?: number;
   /** Of a result, as JSON in UTF-8. Default 256 KiB. */
   readonly maxResultBytes?: number;
   /** Of a child task's payload, likewise. Default 256 KiB. */
@@ -38,11 +42,17 @@ export interface WorkerParts {
   readonly receiver: JobReceiver;
   readonly claims: ExecutionClaims;
   readonly producer: EventProducer;
+  readonly presence: PresenceWriter;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly logger: Logger;
   readonly catalog: TaskCatalog;
   readonly settings: WorkerSettings;
+}
+
+interface JobInHand extends HeldJob {
+  /** The newest delivery is settled, and with it those before it. */
+  readonly settled: Promise<void>;
 }
 
 /** How long before its deadline a drain asks the handlers to end: a second, or a quarter of a shorter deadline. */
@@ -62,8 +72,9 @@ export class Worker implements Service {
   readonly #pauses: Pauses;
   readonly #writer: LogWriter;
   readonly #pipeline: JobPipeline;
-  /** The newest delivery of each (task, attempt) in hand; it settles after those before it. */
-  readonly #inHand = new Map<string, Promise<void>>();
+  readonly #presence: Presence;
+  /** By job id, from the moment a delivery is received until it is settled. */
+  readonly #inHand = new Map<string, JobInHand>();
   #consumers: readonly JobConsumer[] = [];
   #stopping: Promise<void> | null = null;
 
@@ -98,19 +109,23 @@ export class Worker implements Service {
       maxResultBytes,
       maxPayloadBytes,
     });
+    const { presence: writer, settings: { queues, presenceMs = 15_000 } } = parts;
+    const held = () => [...this.#inHand.values()].map(({ taskId, attempt }) => ({ taskId, attempt }));
+    this.#presence = new Presence({ writer, clock, logger, workerId, queues, concurrency, presenceMs, held });
   }
 
   async start(): Promise<void> {
     if (this.#stopping) return;
     const { receiver, settings } = this.#parts;
     const { queues, concurrency = 16, prefetch = 4 * concurrency } = settings;
+    this.#presence.start();
     this.#consumers = queues.map((queue) => receiver.consume(queue, prefetch, (delivery) => this.#deliver(delivery)));
   }
 
   /**
    * Drains: takes nothing more, gives back what has not started, lets handlers finish and records their outcomes.
    * Shortly before the deadline the handlers' signals abort; at the deadline what is left is broken off in good
-   * order: its claims are released and its jobs given back. Settles at the latest a second after the deadline.
+   * order: its claims are released and its jobs given back. Settles at the latest two seconds after the deadline.
    */
   stop(deadlineMs: number): Promise<void> {
     this.#stopping ??= this.#drain(deadlineMs);
@@ -127,17 +142,20 @@ export class Worker implements Service {
         ok: reachable || !requiresGuard(this.#parts.catalog),
         detail: guards ? (reachable ? 'guard executions' : 'cannot be reached') : 'none: executions run unguarded',
       },
+      this.#presence.health(),
     ];
   }
 
   /** One delivery per (task, attempt) at a time: the same job may come twice at once, and the second waits its turn. */
   #deliver(delivery: JobDelivery): void {
-    const id = jobId(delivery.job.taskId, delivery.job.attempt);
+    const { taskId, attempt } = delivery.job;
+    const id = jobId(taskId, attempt);
     const before = this.#inHand.get(id);
-    const work = before ? before.then(() => this.#pipeline.process(delivery)) : this.#pipeline.process(delivery);
-    this.#inHand.set(id, work);
-    void work.then(() => {
-      if (this.#inHand.get(id) === work) this.#inHand.delete(id);
+    const settled = before ? before.settled.then(() => this.#pipeline.process(delivery)) : this.#pipeline.process(delivery);
+    const inHand = { taskId, attempt, settled };
+    this.#inHand.set(id, inHand);
+    void settled.then(() => {
+      if (this.#inHand.get(id) === inHand) this.#inHand.delete(id);
     });
   }
 
@@ -159,6 +177,7 @@ export class Worker implements Service {
     this.#leases.stop();
     // Gives back whatever a call that does not return still holds.
     await Promise.all(this.#consumers.map((consumer) => consumer.stop()));
+    await this.#presence.stop();
   }
 
   /** Whether all jobs in hand are settled within that time. */
@@ -173,7 +192,7 @@ export class Worker implements Service {
   }
 
   async #allSettled(): Promise<void> {
-    while (this.#inHand.size > 0) await Promise.all(this.#inHand.values());
+    while (this.#inHand.size > 0) await Promise.all([...this.#inHand.values()].map(({ settled }) => settled));
   }
 }
 

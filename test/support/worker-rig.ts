@@ -5,6 +5,7 @@ import { EmbeddedExecutionClaims } from '../../src/adapters/embedded/embedded-ex
 import { EmbeddedJobReceiver } from '../../src/adapters/embedded/embedded-job-receiver.ts';
 import { EmbeddedJobSender } from '../../src/adapters/embedded/embedded-job-sender.ts';
 import { EmbeddedJobs } from '../../src/adapters/embedded/embedded-jobs.ts';
+import { EmbeddedPresence } from '../../src/adapters/embedded/embedded-presence.ts';
 import { openEmbeddedStore } from '../../src/adapters/embedded/embedded-store.ts';
 import { SystemIds } from '../../src/adapters/system/system-ids.ts';
 import { DaybookError } from '../../src/domain/errors.ts';
@@ -19,6 +20,7 @@ import type {
 } from '../../src/ports/execution-claims.ts';
 import type { JobConsumer, JobDelivery, JobReceiver } from '../../src/ports/job-receiver.ts';
 import type { LogFields, Logger } from '../../src/ports/logger.ts';
+import type { Heartbeat, PresenceWriter } from '../../src/ports/presence-writer.ts';
 import { TaskCatalog, type CatalogEntry } from '../../src/task-definition/task-catalog.ts';
 import { Worker, type WorkerSettings } from '../../src/worker/worker.ts';
 import { eventually } from './eventually.ts';
@@ -38,8 +40,11 @@ export class WorkerRig {
   readonly effects: string[] = [];
   /** While set, acknowledgements fail with it; the queue keeps the job. */
   ackFailure: 'queue-unavailable' | 'stale-delivery' | null = null;
+  /** While set, acknowledgements wait for it first. */
+  ackHold: Promise<void> | null = null;
   readonly appender: FaultyAppender;
   readonly claims: FaultyClaims;
+  readonly presence = new FaultyPresence();
   readonly reader: EmbeddedEventReader;
   readonly #receiver: JobReceiver;
   readonly #sender: EmbeddedJobSender;
@@ -72,6 +77,7 @@ export class WorkerRig {
       receiver: this.#receiver,
       claims,
       producer: new EventProducer(this.appender, clock, `/daybook/worker/${workerId}`),
+      presence: this.presence,
       clock,
       ids,
       logger,
@@ -204,6 +210,24 @@ export class FaultyClaims implements ExecutionClaims {
   }
 }
 
+/** The embedded presence; keeps what was heard, and fails on demand. */
+export class FaultyPresence implements PresenceWriter {
+  readonly heard: Heartbeat[] = [];
+  /** `away`: every heartbeat fails as the port says. `silent`: none is ever answered. */
+  fault: 'away' | 'silent' | null = null;
+  readonly #inner = new EmbeddedPresence();
+
+  constructor() {
+    this.#inner.reader().start((heartbeat) => this.heard.push(heartbeat));
+  }
+
+  async write(heartbeat: Heartbeat): Promise<void> {
+    if (this.fault === 'away') throw new DaybookError('log-unavailable', 'heartbeats are not taken, on purpose');
+    if (this.fault === 'silent') await new Promise(() => {});
+    await this.#inner.write(heartbeat);
+  }
+}
+
 /** The real receiver; writes down what is settled, and fails to acknowledge on demand. */
 class WatchedReceiver implements JobReceiver {
   readonly #inner: JobReceiver;
@@ -222,6 +246,7 @@ class WatchedReceiver implements JobReceiver {
         job: delivery.job,
         redelivered: delivery.redelivered,
         ack: async () => {
+          await this.#rig.ackHold;
           if (this.#rig.ackFailure) throw new DaybookError(this.#rig.ackFailure, 'the queue does not answer, on purpose');
           await delivery.ack();
           effects.push('ack');

@@ -5,6 +5,8 @@ import { EmbeddedJobReceiver } from '../../adapters/embedded/embedded-job-receiv
 import { EmbeddedJobSender } from '../../adapters/embedded/embedded-job-sender.ts';
 import { EmbeddedJobs } from '../../adapters/embedded/embedded-jobs.ts';
 import { EmbeddedOwnershipGroup } from '../../adapters/embedded/embedded-partition-ownership.ts';
+import { EmbeddedPresence } from '../../adapters/embedded/embedded-presence.ts';
+import { EmbeddedQueueInspection } from '../../adapters/embedded/embedded-queue-inspection.ts';
 import { openEmbeddedStore, type EmbeddedStore } from '../../adapters/embedded/embedded-store.ts';
 import { SqliteProjectionReader } from '../../adapters/embedded/sqlite-projection-reader.ts';
 import type { Clock } from '../../ports/clock.ts';
@@ -33,7 +35,16 @@ export function embeddedLog(store: EmbeddedStore) {
 /** The queue in the same file, sharing its commits. */
 export function embeddedQueue(store: EmbeddedStore) {
   const jobs = new EmbeddedJobs(store);
-  return { ports: { jobSender: new EmbeddedJobSender(jobs), jobReceiver: new EmbeddedJobReceiver(jobs) }, services: [] };
+  return {
+    ports: { jobSender: new EmbeddedJobSender(jobs), jobReceiver: new EmbeddedJobReceiver(jobs), queueInspection: new EmbeddedQueueInspection(jobs) },
+    services: [],
+  };
+}
+
+/** Heartbeats within this process. */
+export function embeddedPresence() {
+  const presence = new EmbeddedPresence();
+  return { ports: { presenceWriter: presence, presenceReader: presence.reader() }, services: [] };
 }
 
 /** Claims in the same file. Its log is theirs: only for an embedded log. */

@@ -12,9 +12,12 @@ import type { tokens } from '../../ports/tokens.ts';
 import { hostedAdapter } from '../hosted-adapter.ts';
 import type { Config, Role } from '../config.ts';
 import { claimsOf } from './claims-of.ts';
-import { embeddedClaims, embeddedDiary, embeddedLog, embeddedQueue, openStore } from './embedded.ts';
+import { embeddedClaims, embeddedDiary, embeddedLog, embeddedPresence, embeddedQueue, openStore } from './embedded.ts';
+import { kafkaHeartbeats } from './kafka-heartbeats.ts';
 import { kafkaLog } from './kafka-log.ts';
+import { kafkaPresence } from './kafka-presence.ts';
 import { projectionOf } from './projection-of.ts';
+import { rabbitmqInspection } from './rabbitmq-inspection.ts';
 
 export interface OpenedAdapters {
   readonly ports: Partial<Record<keyof typeof tokens, unknown>>;
@@ -38,18 +41,21 @@ export function openAdapters(config: Config, roles: ReadonlySet<Role>, clock: Cl
   const log = config.kafkaBrokers === null && store ? embeddedLog(store) : kafkaLog(config, clock, logger);
   const queue = config.rabbitmqUrl === null && store ? embeddedQueue(store) : rabbitmqQueue(config, clock, logger);
   const claims = usesEmbeddedClaims(config) && store ? embeddedClaims(store, clock, logger) : claimsOf(config, log.identity, clock, logger);
+  // Where either is embedded, this process has the only dispatcher and the only worker.
+  const presence = isEmbedded ? embeddedPresence() : kafkaPresenceBothWays(config, clock, logger);
   const diary = roles.has('diary') ? diaryOf(config, store, log.ports.eventReader, clock, logger) : null;
   return {
     ports: {
       ...log.ports,
       ...queue.ports,
+      ...presence.ports,
       executionClaims: claims.executionClaims,
       ...(diary ? { projectionReader: diary.projectionReader } : {}),
       clock,
       ids: new SystemIds(clock),
       logger,
     },
-    services: [...log.services, ...queue.services, ...claims.services, ...(diary?.services ?? [])],
+    services: [...log.services, ...queue.services, ...presence.services, ...claims.services, ...(diary?.services ?? [])],
     projector: diary?.projector ?? null,
     close: async () => store?.close(),
   };
@@ -75,5 +81,15 @@ function rabbitmqQueue(config: Config, clock: Clock, logger: Logger) {
   const shared = { url: config.rabbitmqUrl ?? '', topic: config.topic, clock, logger };
   const jobSender = new RabbitmqJobSender({ ...shared, name: 'daybook dispatcher' });
   const jobReceiver = new RabbitmqJobReceiver({ ...shared, name: 'daybook worker' });
-  return { ports: { jobSender, jobReceiver }, services: [hostedAdapter('queue', jobSender), hostedAdapter('jobs', jobReceiver)] };
+  const inspection = rabbitmqInspection(config, clock, logger);
+  return {
+    ports: { jobSender, jobReceiver, ...inspection.ports },
+    services: [hostedAdapter('queue', jobSender), hostedAdapter('jobs', jobReceiver), ...inspection.services],
+  };
+}
+
+function kafkaPresenceBothWays(config: Config, clock: Clock, logger: Logger) {
+  const heartbeats = kafkaHeartbeats(config);
+  const presence = kafkaPresence(config, clock, logger);
+  return { ports: { ...heartbeats.ports, ...presence.ports }, services: [...heartbeats.services, ...presence.services] };
 }
