@@ -13,10 +13,15 @@ import { PortsModule } from './ports.module.ts';
 import { sourceOf } from './roles.ts';
 import type { RunningRole } from './running-role.ts';
 import { kafkaLog } from './wiring/kafka-log.ts';
+import { snapshotStoreOf } from './wiring/snapshot-store-of.ts';
 
 /** The dispatcher role: needs reader, sender and appender, and neither handlers nor views. */
 export function dispatcherRole(ports: DynamicModule, config: Config): DynamicModule {
-  return DispatchModule.register(ports, sourceOf('dispatcher'), { window: config.dispatchWindow, repeatUnknownAfterMs: config.sweepMs });
+  return DispatchModule.register(ports, sourceOf('dispatcher'), {
+    window: config.dispatchWindow,
+    repeatUnknownAfterMs: config.sweepMs,
+    snapshots: { everyMs: config.snapshotMs, everyRecords: config.snapshotEvents },
+  });
 }
 
 /** A dispatcher in a process of its own, on Kafka and RabbitMQ; several share the partitions. */
@@ -24,10 +29,11 @@ export async function startDispatcher(config: Config, logger: Logger): Promise<R
   const clock = new SystemClock();
   const log = kafkaLog(config, clock, logger);
   const jobSender = new RabbitmqJobSender({ url: config.rabbitmqUrl ?? '', topic: config.topic, name: 'daybook dispatcher', clock, logger });
-  const ports = PortsModule.of({ ...log.ports, jobSender, clock, logger });
+  const snapshotStore = snapshotStoreOf(config, logger);
+  const ports = PortsModule.of({ ...log.ports, snapshotStore, jobSender, clock, logger });
   const plan: ProcessPlan = {
     modules: [dispatcherRole(ports, config)],
-    services: { standing: [...log.services, hostedAdapter('queue', jobSender)], provided: [Dispatcher] },
+    services: { standing: [...log.services, hostedAdapter('snapshots', snapshotStore), hostedAdapter('queue', jobSender)], provided: [Dispatcher] },
     addMetrics: (registry, context) => addDispatcherMetrics(registry, context.get(Dispatcher, { strict: false })),
     drainSeconds: config.drainSeconds,
     clock,

@@ -6,6 +6,7 @@ import type { EventReader } from '../ports/event-reader.ts';
 import type { JobSender } from '../ports/job-sender.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PartitionOwnership } from '../ports/partition-ownership.ts';
+import type { SnapshotStore } from '../ports/snapshot-store.ts';
 import { tokens } from '../ports/tokens.ts';
 import { Dispatcher, type DispatcherSettings } from './dispatcher.ts';
 
@@ -19,9 +20,16 @@ export class DispatchModule {
       providers: [
         {
           provide: Dispatcher,
-          inject: [tokens.eventReader, tokens.partitionOwnership, tokens.jobSender, EventProducer, tokens.clock, tokens.logger],
-          useFactory: (reader: EventReader, ownership: PartitionOwnership, sender: JobSender, producer: EventProducer, clock: Clock, logger: Logger) =>
-            new Dispatcher({ reader, ownership, sender, producer, clock, logger, settings }),
+          inject: [tokens.eventReader, tokens.partitionOwnership, tokens.jobSender, EventProducer, tokens.snapshotStore, tokens.clock, tokens.logger],
+          useFactory: (
+            reader: EventReader,
+            ownership: PartitionOwnership,
+            sender: JobSender,
+            producer: EventProducer,
+            snapshotStore: SnapshotStore,
+            clock: Clock,
+            logger: Logger,
+          ) => new Dispatcher({ reader, ownership, sender, producer, snapshotStore, clock, logger, settings }),
         },
       ],
       exports: [Dispatcher],

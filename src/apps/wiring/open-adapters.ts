@@ -15,6 +15,7 @@ import { claimsOf } from './claims-of.ts';
 import { embeddedClaims, embeddedDiary, embeddedLog, embeddedQueue, openStore } from './embedded.ts';
 import { kafkaLog } from './kafka-log.ts';
 import { projectionOf } from './projection-of.ts';
+import { snapshotStoreOf } from './snapshot-store-of.ts';
 
 export interface OpenedAdapters {
   readonly ports: Partial<Record<keyof typeof tokens, unknown>>;
@@ -38,18 +39,20 @@ export function openAdapters(config: Config, roles: ReadonlySet<Role>, clock: Cl
   const log = config.kafkaBrokers === null && store ? embeddedLog(store) : kafkaLog(config, clock, logger);
   const queue = config.rabbitmqUrl === null && store ? embeddedQueue(store) : rabbitmqQueue(config, clock, logger);
   const claims = usesEmbeddedClaims(config) && store ? embeddedClaims(store, clock, logger) : claimsOf(config, log.identity, clock, logger);
+  const snapshotStore = roles.has('dispatcher') ? snapshotStoreOf(config, logger) : null;
   const diary = roles.has('diary') ? diaryOf(config, store, log.ports.eventReader, clock, logger) : null;
   return {
     ports: {
       ...log.ports,
       ...queue.ports,
       executionClaims: claims.executionClaims,
+      ...(snapshotStore ? { snapshotStore } : {}),
       ...(diary ? { projectionReader: diary.projectionReader } : {}),
       clock,
       ids: new SystemIds(clock),
       logger,
     },
-    services: [...log.services, ...queue.services, ...claims.services, ...(diary?.services ?? [])],
+    services: [...log.services, ...queue.services, ...claims.services, ...(snapshotStore ? [hostedAdapter('snapshots', snapshotStore)] : []), ...(diary?.services ?? [])],
     projector: diary?.projector ?? null,
     close: async () => store?.close(),
   };
