@@ -45,19 +45,27 @@ export async function encodeFold({ tasks, ended }: PartitionCut, turn: () => Pro
   return Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), ...parts]);
 }
 
-/** @throws when the bytes are not what `encodeFold` makes */
-export function decodeFold(body: Uint8Array): PartitionFold {
+/**
+ * Takes turns too: a million ids fill a set for a second or two.
+ * @throws when the bytes are not what `encodeFold` makes
+ */
+export async function decodeFold(body: Uint8Array, turn: () => Promise<void>): Promise<PartitionFold> {
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   const headEnd = bytes.indexOf('\n') + 1;
   const { stretch, taskBytes, ended } = JSON.parse(bytes.toString('utf8', 0, headEnd)) as Head;
+  const tasks = await tasksIn(bytes.subarray(headEnd, headEnd + taskBytes), turn);
   let at = headEnd + taskBytes;
-  const sets = ended.map(({ uuids, others }) => {
+  const sets: Array<Set<string>> = [];
+  for (const { uuids, others } of ended) {
     const ids = new Set(others);
-    for (const end = at + uuids * idBytes; at < end; at += idBytes) ids.add(bytes.toString('latin1', at, at + idBytes));
-    return ids;
-  });
+    for (let taken = 1; taken <= uuids; taken += 1, at += idBytes) {
+      ids.add(bytes.toString('latin1', at, at + idBytes));
+      if (taken % idsPerTurn === 0) await turn();
+    }
+    sets.push(ids);
+  }
   if (at !== bytes.length) throw new Error(`its body has ${bytes.length} bytes and should have ${at}`);
-  return { tasks: tasksIn(bytes.subarray(headEnd, headEnd + taskBytes)), ended: EndedTasks.restored(stretch, sets) };
+  return { tasks, ended: EndedTasks.restored(stretch, sets) };
 }
 
 function lineOf({ taskId, acceptedOffset, state }: FoldedTask): string {
@@ -65,12 +73,13 @@ function lineOf({ taskId, acceptedOffset, state }: FoldedTask): string {
 }
 
 /** Line by line: all of them as one text could be longer than a text may be. */
-function tasksIn(bytes: Buffer): FoldedTask[] {
+async function tasksIn(bytes: Buffer, turn: () => Promise<void>): Promise<FoldedTask[]> {
   const tasks: FoldedTask[] = [];
   for (let start = 0; start < bytes.length; ) {
     const end = bytes.indexOf('\n', start);
     tasks.push(JSON.parse(bytes.toString('utf8', start, end)) as FoldedTask);
     start = end + 1;
+    if (tasks.length % tasksPerTurn === 0) await turn();
   }
   return tasks;
 }

@@ -71,7 +71,7 @@ export class Snapshots {
     const positions = new Map<number, number>();
     for (const [index, partition] of partitions.entries()) {
       const snapshot = loaded[index];
-      const fold = snapshot ? this.#decoded(snapshot) : null;
+      const fold = snapshot ? await this.#decoded(snapshot) : null;
       if (snapshot && fold) {
         tasks.restore(partition, fold);
         positions.set(partition, snapshot.position);
@@ -116,6 +116,9 @@ export class Snapshots {
     }
   }
 
+  /** Lets everybody else work for a moment. */
+  readonly #turn = (): Promise<void> => sleep(this.#parts.clock, 0);
+
   /** Partitions with records that no snapshot covers; none while one is being written. */
   #waiting(positions: Positions, excepted: ReadonlyMap<number, unknown>): Array<{ readonly partition: number; readonly atMs: number; readonly dueInMs: number }> {
     const { store, settings, clock } = this.#parts;
@@ -137,7 +140,7 @@ export class Snapshots {
     const former = this.#marks.get(partition);
     this.#marks.set(partition, { position, atMs: startedMs, notBeforeMs: 0 });
     try {
-      const body = await encodeFold(cut, () => sleep(clock, 0));
+      const body = await encodeFold(cut, this.#turn);
       await store!.save({ partition, logIdentity: this.#logIdentity ?? '', position, body });
       logger.debug({ partition, position, bytes: body.length, tookMs: Math.round(clock.monotonicMs() - startedMs) }, 'snapshot is written');
     } catch (error) {
@@ -147,9 +150,9 @@ export class Snapshots {
     }
   }
 
-  #decoded(snapshot: Snapshot): PartitionFold | null {
+  async #decoded(snapshot: Snapshot): Promise<PartitionFold | null> {
     try {
-      return decodeFold(snapshot.body);
+      return await decodeFold(snapshot.body, this.#turn);
     } catch (error) {
       this.#parts.logger.warn({ partition: snapshot.partition, error }, 'the snapshot cannot be understood; the partition is folded from its beginning');
       return null;
