@@ -15,10 +15,16 @@ import type { RunningRole } from './running-role.ts';
 import { kafkaLog } from './wiring/kafka-log.ts';
 import { kafkaPresence } from './wiring/kafka-presence.ts';
 import { rabbitmqInspection } from './wiring/rabbitmq-inspection.ts';
+import { snapshotStoreOf } from './wiring/snapshot-store-of.ts';
 
 /** The dispatcher role: needs reader, sender and appender, and neither handlers nor views. */
 export function dispatcherRole(ports: DynamicModule, config: Config): DynamicModule {
-  return DispatchModule.register(ports, sourceOf('dispatcher'), { window: config.dispatchWindow, sweepMs: config.sweepMs, presenceMs: config.presenceMs });
+  return DispatchModule.register(ports, sourceOf('dispatcher'), {
+    window: config.dispatchWindow,
+    sweepMs: config.sweepMs,
+    presenceMs: config.presenceMs,
+    snapshots: { everyMs: config.snapshotMs, everyRecords: config.snapshotEvents },
+  });
 }
 
 /** A dispatcher in a process of its own, on Kafka and RabbitMQ; several share the partitions. */
@@ -28,10 +34,12 @@ export async function startDispatcher(config: Config, logger: Logger): Promise<R
   const presence = kafkaPresence(config, clock, logger);
   const inspection = rabbitmqInspection(config, clock, logger);
   const jobSender = new RabbitmqJobSender({ url: config.rabbitmqUrl ?? '', topic: config.topic, name: 'daybook dispatcher', clock, logger });
-  const ports = PortsModule.of({ ...log.ports, ...presence.ports, ...inspection.ports, jobSender, clock, logger });
+  const snapshotStore = snapshotStoreOf(config, logger);
+  const ports = PortsModule.of({ ...log.ports, ...presence.ports, ...inspection.ports, snapshotStore, jobSender, clock, logger });
+  const adapters = [...log.services, ...presence.services, ...inspection.services, hostedAdapter('snapshots', snapshotStore), hostedAdapter('queue', jobSender)];
   const plan: ProcessPlan = {
     modules: [dispatcherRole(ports, config)],
-    services: { standing: [...log.services, ...presence.services, ...inspection.services, hostedAdapter('queue', jobSender)], provided: [Dispatcher] },
+    services: { standing: adapters, provided: [Dispatcher] },
     addMetrics: (registry, context) => addDispatcherMetrics(registry, context.get(Dispatcher, { strict: false })),
     drainSeconds: config.drainSeconds,
     clock,

@@ -43,6 +43,8 @@ export const settings = {
 
   dispatchWindow: whole('Dispatched attempts without an outcome, for each queue; the rest waits in the log', 'attempts', { default: 1_000, least: 1, most: 1_000_000 }),
   sweepMs: whole('How often the dispatcher looks for what was missed', 'ms', { default: 5_000, least: 10, most: 3_600_000 }),
+  snapshotMs: whole('How long after its last snapshot a partition with new events gets the next one', 'ms', { default: 60_000, least: 100, most: 86_400_000 }),
+  snapshotEvents: whole('And after how many events at the latest', 'events', { default: 100_000, least: 1, most: 1_000_000_000 }),
   workerConcurrency: whole('Handlers that run at once', 'handlers', { default: 16, least: 1, most: 10_000 }),
   workerPrefetch: optional(whole('Jobs that a worker holds: a job is held until its outcome is recorded', 'jobs', { least: 1, most: 100_000 }), '4 × DAYBOOK_WORKER_CONCURRENCY'),
   leaseMs: whole('How long a claim holds without being renewed; renewed at a third', 'ms', { default: 10_000, least: 300, most: 3_600_000 }),

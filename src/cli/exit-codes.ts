@@ -35,7 +35,7 @@ export class CommandError extends Error {
 }
 
 /** Codes of errors that come again at every start until somebody changes a setting or a task module. */
-const configurationCodes: ReadonlySet<string> = new Set(['configuration-invalid', 'task-invalid', 'history-lost']);
+const configurationCodes: ReadonlySet<string> = new Set(['configuration-invalid', 'task-invalid', 'history-lost', 'topic-lost']);
 
 export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof CommandError) return error.exitCode;

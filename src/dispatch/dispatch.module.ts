@@ -8,6 +8,7 @@ import type { Logger } from '../ports/logger.ts';
 import type { PartitionOwnership } from '../ports/partition-ownership.ts';
 import type { PresenceReader } from '../ports/presence-reader.ts';
 import type { QueueInspection } from '../ports/queue-inspection.ts';
+import type { SnapshotStore } from '../ports/snapshot-store.ts';
 import { tokens } from '../ports/tokens.ts';
 import { Dispatcher, type DispatcherSettings } from './dispatcher.ts';
 
@@ -28,6 +29,7 @@ export class DispatchModule {
             tokens.queueInspection,
             tokens.presenceReader,
             EventProducer,
+            tokens.snapshotStore,
             tokens.clock,
             tokens.logger,
           ],
@@ -38,9 +40,10 @@ export class DispatchModule {
             inspection: QueueInspection,
             presence: PresenceReader,
             producer: EventProducer,
+            snapshotStore: SnapshotStore,
             clock: Clock,
             logger: Logger,
-          ) => new Dispatcher({ reader, ownership, sender, inspection, presence, producer, clock, logger, settings }),
+          ) => new Dispatcher({ reader, ownership, sender, inspection, presence, producer, snapshotStore, clock, logger, settings }),
         },
       ],
       exports: [Dispatcher],

@@ -2,7 +2,7 @@ import { decide, defaultDispatchPolicy, type Decision, type DispatchPolicy } fro
 import { hasCode } from '../domain/errors.ts';
 import { decodeEvent } from '../domain/event-codec.ts';
 import type { JsonValue } from '../domain/json.ts';
-import type { StoredRecord } from '../domain/log-record.ts';
+import type { Positions, StoredRecord } from '../domain/log-record.ts';
 import type { TaskEventData } from '../domain/task-events.ts';
 import type { EventProducer } from '../event-producer/event-producer.ts';
 import { sleep, waitAtMost, type Clock } from '../ports/clock.ts';
@@ -13,12 +13,14 @@ import type { PartitionOwnership } from '../ports/partition-ownership.ts';
 import type { PresenceReader } from '../ports/presence-reader.ts';
 import type { QueueInspection } from '../ports/queue-inspection.ts';
 import type { DependencyHealth, Service } from '../ports/service.ts';
+import type { SnapshotStore } from '../ports/snapshot-store.ts';
 import { draftOf, isDispatch, jobOf, payloadIn, type DispatchDecision, type RecordedDecision } from './decision-effects.ts';
 import { DueTasks } from './due-tasks.ts';
 import { Lane } from './lane.ts';
 import type { LostJob } from './lost-jobs.ts';
 import { LostJobSweep } from './lost-job-sweep.ts';
 import { isSettled, OpenTasks, takesPlace, type OpenTask } from './open-tasks.ts';
+import { defaultSnapshotSettings, Snapshots, type SnapshotSettings } from './snapshots.ts';
 
 export interface DispatcherSettings {
   /** Attempts handed out and without an outcome, at most, per queue. Default 1,000. */
@@ -31,6 +33,7 @@ export interface DispatcherSettings {
   /** A worker that was not heard for that long is gone. Default 15,000. */
   readonly presenceMs: number;
   readonly policy: DispatchPolicy;
+  readonly snapshots: SnapshotSettings;
 }
 
 export const defaultDispatcherSettings: DispatcherSettings = {
@@ -38,6 +41,7 @@ export const defaultDispatcherSettings: DispatcherSettings = {
   sweepMs: 5_000,
   presenceMs: 15_000,
   policy: defaultDispatchPolicy,
+  snapshots: defaultSnapshotSettings,
 };
 
 export interface DispatcherParts {
@@ -47,6 +51,8 @@ export interface DispatcherParts {
   readonly inspection: QueueInspection;
   readonly presence: PresenceReader;
   readonly producer: EventProducer;
+  /** Default: none, and every takeover folds the log from its beginning. */
+  readonly snapshotStore?: SnapshotStore | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly settings?: Partial<DispatcherSettings>;
@@ -64,10 +70,10 @@ const longestRetryMs = 5_000;
 /**
  * Reads the log, decides, acts, and records what it did, for the partitions that it holds.
  *
- * Of each partition it first folds the log up to its end as of the takeover, without any effect; only at the live
- * edge does it act. A partition that is taken away is forgotten at once.
- * Its memory is disposable: a restart folds the log again and comes to the same decisions, and whatever was done
- * twice has the same job id and the same event id, so workers and the fold make the second one harmless.
+ * Of each partition it first folds the log, from its snapshot on, up to its end as of the takeover, without any
+ * effect; only at the live edge does it act. A partition that is taken away is forgotten at once.
+ * Its memory is disposable: a restart comes to the same decisions, from the snapshot or without it, and whatever was
+ * done twice has the same job id and the same event id, so workers and the fold make the second one harmless.
  */
 export class Dispatcher implements Service {
   readonly name = 'dispatcher';
@@ -80,6 +86,7 @@ export class Dispatcher implements Service {
   readonly #settings: DispatcherSettings;
   readonly #lostJobs: LostJobSweep;
   readonly #tasks = new OpenTasks();
+  readonly #snapshots: Snapshots;
   readonly #lanes = new Map<string, Lane>();
   readonly #due = new DueTasks<OpenTask>();
   readonly #toConsider = new Set<OpenTask>();
@@ -93,6 +100,10 @@ export class Dispatcher implements Service {
   /** Held partitions that are not read up to their end as of the takeover: until then nothing of them is acted on. */
   readonly #catchingUp = new Map<number, number>();
   #cursor: EventCursor | null = null;
+  /** The log that everything in memory belongs to, from the first takeover on. */
+  #logIdentity: string | null = null;
+  /** What the cursor said: records that this process has folded are not there any more. */
+  #historyLost: string | null = null;
   #running: Promise<void> = Promise.resolve();
   #unsettled = 0;
   #logProblem: string | null = null;
@@ -108,6 +119,14 @@ export class Dispatcher implements Service {
     this.#logger = parts.logger;
     this.#settings = { ...defaultDispatcherSettings, ...parts.settings };
     this.#lostJobs = new LostJobSweep({ ...parts, settings: this.#settings });
+    this.#snapshots = new Snapshots({
+      store: parts.snapshotStore ?? null,
+      tasks: this.#tasks,
+      clock: parts.clock,
+      logger: parts.logger,
+      settings: this.#settings.snapshots,
+      onWritten: () => this.#cursor?.wake(),
+    });
   }
 
   start(): Promise<void> {
@@ -120,23 +139,34 @@ export class Dispatcher implements Service {
     return Promise.resolve();
   }
 
-  /** Stops acting at once, then waits for what is in flight to settle. What does not settle is done again later. */
+  /**
+   * Stops acting at once, then waits for what is in flight to settle and writes snapshots. What does not settle is done
+   * again later, and what is not written is read again.
+   */
   async stop(deadlineMs: number): Promise<void> {
     this.#stopping.abort();
     this.#cancelTimer();
     this.#cursor?.close();
     await Promise.all([this.#running, this.#lostJobs.stop()]);
-    await waitAtMost(this.#clock, deadlineMs, Promise.allSettled(this.#inFlight));
+    const positions = this.#cursor?.positions() ?? new Map<number, number>();
+    const written = this.#snapshots.writeAll(positions, this.#catchingUp);
+    await waitAtMost(this.#clock, deadlineMs, Promise.allSettled([...this.#inFlight, written]));
     await this.#ownership.stop();
   }
 
   health(): readonly DependencyHealth[] {
     const behind = this.#catchingUp.size;
+    const problem = this.#lost ?? this.#logProblem;
     const position = behind > 0 ? `catching up on ${behind} of ${this.#held.size} partitions` : `at the live edge of ${this.#held.size} partitions`;
     return [
-      { name: 'log', ok: behind === 0 && this.#cursor !== null && this.#logProblem === null, detail: this.#logProblem ?? position },
+      { name: 'log', ok: behind === 0 && this.#cursor !== null && problem === null, detail: problem ?? position },
       { name: 'queue', ok: this.#queueProblem === null, detail: this.#queueProblem ?? 'confirming' },
     ];
+  }
+
+  /** Why nothing is done any more; null while all is well. */
+  get #lost(): string | null {
+    return this.#historyLost ?? this.#snapshots.historyLost?.message ?? null;
   }
 
   /** For metrics: how much the dispatcher holds. */
@@ -159,28 +189,38 @@ export class Dispatcher implements Service {
         if (task) this.#toConsider.add(task);
       }
       this.#noteLiveEdge(this.#cursor);
+      this.#snapshots.writeDue(this.#cursor.positions(), this.#catchingUp);
       for (const task of this.#due.takeDue(this.#clock.nowMs())) this.#toConsider.add(task);
     }
   }
 
-  /** Forgets what is held no more, and begins to read what is new from the beginning; the rest goes on where it was. */
+  /** Forgets what is held no more, and begins to read what is new from its snapshot; the rest goes on where it was. */
   async #takeOver(granted: ReadonlySet<number>): Promise<void> {
     const kept = new Set([...this.#held].filter((partition) => granted.has(partition)));
     for (const partition of this.#held) if (!kept.has(partition)) this.#letGo(partition);
     this.#held = kept;
-    const end = await this.#askLog(() => this.#reader.endPositions());
-    if (!end) return;
+    const added = [...granted].filter((partition) => !kept.has(partition));
+    const start = await this.#askLog(() => this.#restore(added));
+    if (!start) return;
     const positions = [...(this.#cursor?.positions() ?? [])].filter(([partition]) => kept.has(partition));
-    for (const partition of granted) if (!kept.has(partition)) this.#catchingUp.set(partition, end.get(partition) ?? 0);
+    for (const partition of added) this.#catchingUp.set(partition, start.end.get(partition) ?? 0);
     this.#cursor?.close();
-    this.#cursor = this.#reader.openCursor(new Map(positions), granted);
+    this.#cursor = this.#reader.openCursor(new Map([...positions, ...start.restored]), granted);
     this.#held = granted;
-    this.#logger.info({ partitions: [...granted] }, 'partitions are taken over');
+    this.#logger.info({ partitions: [...granted], restored: Object.fromEntries(start.restored) }, 'partitions are taken over');
     this.#noteLiveEdge(this.#cursor);
+  }
+
+  async #restore(partitions: readonly number[]): Promise<{ readonly end: Positions; readonly restored: Positions }> {
+    // Asked once: a log that was made anew under this process must not pass for the one that it has folded.
+    this.#logIdentity ??= await this.#reader.identity();
+    const end = await this.#reader.endPositions();
+    return { end, restored: await this.#snapshots.restore(partitions, this.#logIdentity, end) };
   }
 
   #letGo(partition: number): void {
     this.#catchingUp.delete(partition);
+    this.#snapshots.forget(partition);
     for (const task of this.#tasks.drop(partition)) {
       task.publishing = false;
       this.#toConsider.delete(task);
@@ -196,7 +236,11 @@ export class Dispatcher implements Service {
     for (const [partition, end] of this.#catchingUp) {
       if ((positions.get(partition) ?? 0) < end) continue;
       this.#catchingUp.delete(partition);
-      for (const task of this.#tasks.of(partition)) this.#toConsider.add(task);
+      for (const task of this.#tasks.of(partition)) {
+        // Of a task that came from the snapshot no record was read, by which it would have been counted.
+        this.#countPlace(task);
+        this.#toConsider.add(task);
+      }
       this.#logger.info({ partition, openTasks: this.#tasks.size, closedTasks: this.#tasks.closedCount }, 'caught up with the log');
     }
   }
@@ -208,6 +252,8 @@ export class Dispatcher implements Service {
       return records;
     } catch (error) {
       if (hasCode(error, 'stopped')) return [];
+      // For good: the cursor would say so again, and what is in memory follows from records that are gone.
+      if (hasCode(error, 'history-lost')) this.#historyLost = error.message;
       this.#noteLogProblem(error);
       await sleep(this.#clock, lanePauseMs, this.#stopping.signal);
       return [];
@@ -297,7 +343,7 @@ export class Dispatcher implements Service {
 
   /** At the live edge of a partition that is surely ours. A hold that is in doubt is looked at again a little later. */
   #mayAct(task: OpenTask): boolean {
-    if (task.dropped || this.#catchingUp.has(task.partition)) return false;
+    if (task.dropped || this.#catchingUp.has(task.partition) || this.#lost !== null) return false;
     if (this.#ownership.holds(task.partition)) return true;
     this.#due.set(task, this.#clock.nowMs() + lanePauseMs);
     return false;
@@ -436,6 +482,8 @@ export class Dispatcher implements Service {
       .map((lane) => lane.pausedUntilMs - this.#clock.monotonicMs())
       .filter((delayMs) => delayMs > 0);
     if (this.#due.nextDueMs !== null) delays.push(this.#due.nextDueMs - this.#clock.nowMs());
+    const snapshotInMs = this.#snapshots.nextDueInMs(this.#cursor?.positions() ?? new Map(), this.#catchingUp);
+    if (snapshotInMs !== null) delays.push(snapshotInMs);
     if (delays.length === 0) return;
     const delayMs = Math.min(Math.max(0, Math.min(...delays)), longestTimerMs);
     this.#cancelTimer = this.#clock.setTimer(delayMs, () => this.#cursor?.wake());

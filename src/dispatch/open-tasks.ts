@@ -4,6 +4,7 @@ import type { JsonValue } from '../domain/json.ts';
 import type { StoredRecord } from '../domain/log-record.ts';
 import type { DecodedRecord } from '../domain/task-events.ts';
 import { initialState, isTerminal, newestAttempt, wasHandedOut, type TaskState } from '../domain/task-state.ts';
+import { EndedTasks, type EndedCut } from './ended-tasks.ts';
 
 /** A task that may still need something, with what the dispatcher is doing about it. */
 export interface OpenTask {
@@ -37,24 +38,44 @@ export interface OpenTask {
 const payloadsKept = 10_000;
 
 /**
+ * What of a task is the fold of its log, and stands in a snapshot. Everything else in `OpenTask` is what this
+ * dispatcher does about it, and begins anew after a restart.
+ */
+export type FoldedTask = Pick<OpenTask, 'taskId' | 'acceptedOffset' | 'state'>;
+
+/** The fold of one partition up to its position. */
+export interface PartitionFold {
+  readonly tasks: readonly FoldedTask[];
+  readonly ended: EndedTasks;
+}
+
+/** A fold as of one moment, to be written out while the next records are folded. */
+export interface PartitionCut {
+  readonly tasks: readonly FoldedTask[];
+  readonly ended: EndedCut;
+}
+
+/**
  * The state of the log as far as the dispatcher needs it: the fold of every task that is open, failed or cancelled
  * (an operator may retry it), and the ids of the completed and rejected ones, which must never run again.
+ *
+ * What it knows of a partition follows from that partition's records alone, whatever this dispatcher is doing.
  */
 export class OpenTasks {
-  readonly #tasks = new Map<string, OpenTask>();
-  readonly #closed = new Map<number, Set<string>>();
+  readonly #partitions = new Map<number, Map<string, OpenTask>>();
+  readonly #ended = new Map<number, EndedTasks>();
   #payloads = 0;
 
   get size(): number {
-    return this.#tasks.size;
+    return [...this.#partitions.values()].reduce((sum, tasks) => sum + tasks.size, 0);
   }
 
   get closedCount(): number {
-    return [...this.#closed.values()].reduce((sum, closed) => sum + closed.size, 0);
+    return [...this.#ended.values()].reduce((sum, ended) => sum + ended.size, 0);
   }
 
-  *of(partition: number): Iterable<OpenTask> {
-    for (const task of this.#tasks.values()) if (task.partition === partition) yield task;
+  of(partition: number): Iterable<OpenTask> {
+    return this.#partitions.get(partition)?.values() ?? [];
   }
 
   /** Forgets a partition that another dispatcher may act on now. Returns the tasks that were known of it. */
@@ -63,9 +84,9 @@ export class OpenTasks {
     for (const task of dropped) {
       task.dropped = true;
       this.dropPayload(task);
-      this.#tasks.delete(task.taskId);
     }
-    this.#closed.delete(partition);
+    this.#partitions.delete(partition);
+    this.#ended.delete(partition);
     return dropped;
   }
 
@@ -75,21 +96,42 @@ export class OpenTasks {
    */
   fold(record: StoredRecord, event: DecodedRecord): OpenTask | null {
     const { taskId } = event;
+    const [tasks, ended] = this.#partition(record.partition);
+    ended.advance(record.offset);
     if (taskId === null) return null;
-    const known = this.#tasks.get(taskId);
-    if (!known && this.#closed.get(record.partition)?.has(compact(taskId))) return null;
-    const task = known ?? newTask(taskId, record.partition);
+    const known = tasks.get(taskId);
+    if (ended.has(taskId)) {
+      // No event counts for it any more. It is known until what this dispatcher does for it has settled and was read.
+      if (known) known.readOffset = record.offset;
+      return known ?? null;
+    }
+    const task = known && !isOver(known.state) ? known : newTask(taskId, record.partition);
+    task.readOffset = record.offset;
     const before = task.state;
     task.state = evolve(before, event);
-    task.readOffset = record.offset;
     if (!task.state.accepted && !task.state.rejected && !task.state.frozen) return null;
     if (!before.accepted && event.type === 'TaskAccepted') {
       task.acceptedOffset = record.offset;
       this.#keepPayload(task, event.data.payload);
     }
     if (task.state.end) this.dropPayload(task);
-    this.#tasks.set(taskId, task);
+    if (isOver(task.state)) ended.add(taskId);
+    tasks.set(taskId, task);
     return task;
+  }
+
+  /** What a partition has come to, as of now. Takes a few milliseconds for 10,000 open tasks, however many ended. */
+  cut(partition: number): PartitionCut {
+    const [open, ended] = this.#partition(partition);
+    const tasks: FoldedTask[] = [];
+    for (const { taskId, acceptedOffset, state } of open.values()) if (!isOver(state)) tasks.push({ taskId, acceptedOffset, state });
+    return { tasks, ended: ended.cut() };
+  }
+
+  /** Puts a fold in place of whatever was known of the partition. */
+  restore(partition: number, { tasks, ended }: PartitionFold): void {
+    this.#partitions.set(partition, new Map(tasks.map((folded) => [folded.taskId, { ...newTask(folded.taskId, partition), ...folded }])));
+    this.#ended.set(partition, ended);
   }
 
   dropPayload(task: OpenTask): void {
@@ -100,14 +142,19 @@ export class OpenTasks {
 
   /** Keeps only the id of a task that is over: completed or rejected, and nothing left to record. */
   closeIfOver(task: OpenTask): boolean {
-    const { state } = task;
-    const over = state.rejected !== null || state.end?.kind === 'completed';
-    if (!over || task.unsettled > 0 || state.frozen || missingDispatches(state).length > 0) return false;
+    if (!isOver(task.state) || task.unsettled > 0) return false;
     this.dropPayload(task);
-    this.#tasks.delete(task.taskId);
-    const closed = this.#closed.get(task.partition) ?? new Set();
-    this.#closed.set(task.partition, closed.add(compact(task.taskId)));
+    const tasks = this.#partitions.get(task.partition);
+    if (tasks?.get(task.taskId) === task) tasks.delete(task.taskId);
     return true;
+  }
+
+  #partition(partition: number): readonly [Map<string, OpenTask>, EndedTasks] {
+    const tasks = this.#partitions.get(partition) ?? new Map<string, OpenTask>();
+    const ended = this.#ended.get(partition) ?? new EndedTasks();
+    this.#partitions.set(partition, tasks);
+    this.#ended.set(partition, ended);
+    return [tasks, ended];
   }
 
   #keepPayload(task: OpenTask, payload: JsonValue): void {
@@ -115,6 +162,12 @@ export class OpenTasks {
     task.payload = payload;
     this.#payloads++;
   }
+}
+
+/** Whether the task is completed or rejected, and no dispatch of it is left to record. */
+function isOver(state: TaskState): boolean {
+  if (state.rejected === null && state.end?.kind !== 'completed') return false;
+  return !state.frozen && missingDispatches(state).length === 0;
 }
 
 /** Whether nothing that this dispatcher did for the task is still under way, or unread. */
@@ -151,13 +204,4 @@ export function newTask(taskId: string, partition: number): OpenTask {
     lost: null,
     dropped: false,
   };
-}
-
-/** A UUID in 16 characters of one byte each instead of 36: the set of closed tasks grows with history. */
-function compact(taskId: string): string {
-  const hex = taskId.replaceAll('-', '');
-  if (!/^[0-9a-f]{32}$/.test(hex)) return taskId;
-  const codes = Array.from({ length: 16 }, (_, index) => parseInt(hex.slice(2 * index, 2 * index + 2), 16));
-  // In one call: text built by concatenation would keep its parts alive.
-  return String.fromCharCode(...codes);
 }

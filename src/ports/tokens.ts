@@ -3,6 +3,7 @@ export const tokens = {
   eventAppender: Symbol('EventAppender'),
   eventReader: Symbol('EventReader'),
   partitionOwnership: Symbol('PartitionOwnership'),
+  snapshotStore: Symbol('SnapshotStore'),
   jobSender: Symbol('JobSender'),
   jobReceiver: Symbol('JobReceiver'),
   queueInspection: Symbol('QueueInspection'),

@@ -24,23 +24,26 @@ export class BrokersSystem {
     onTestFinished(() => this.#remove());
   }
 
+  /** @param settings an empty one is not set at all */
   start(role: Role, settings: Readonly<Record<string, string>> = {}): Promise<DaybookProcess> {
-    return startDaybookProcess({
-      folder: this.folder,
-      command: [bin, 'start', role],
-      settings: {
-        DAYBOOK_KAFKA_BROKERS: this.kafka.connection.brokers.join(','),
-        DAYBOOK_RABBITMQ_URL: rabbitmqUrl(),
-        DAYBOOK_POSTGRES_URL: postgresUrl(),
-        DAYBOOK_SCHEMA: this.schema,
-        DAYBOOK_TOPIC: this.topic,
-        DAYBOOK_TOPIC_PARTITIONS: '4',
-        DAYBOOK_SESSION_MS: '6000',
-        DAYBOOK_LEASE_MS: '3000',
-        DAYBOOK_DRAIN_SECONDS: '5',
-        ...settings,
-      },
-    });
+    return startDaybookProcess({ folder: this.folder, command: [bin, 'start', role], settings: this.settings(settings) });
+  }
+
+  /** What a process of this system is started with. */
+  settings(settings: Readonly<Record<string, string>> = {}): Record<string, string> {
+    const all = {
+      DAYBOOK_KAFKA_BROKERS: this.kafka.connection.brokers.join(','),
+      DAYBOOK_RABBITMQ_URL: rabbitmqUrl(),
+      DAYBOOK_POSTGRES_URL: postgresUrl(),
+      DAYBOOK_SCHEMA: this.schema,
+      DAYBOOK_TOPIC: this.topic,
+      DAYBOOK_TOPIC_PARTITIONS: '4',
+      DAYBOOK_SESSION_MS: '6000',
+      DAYBOOK_LEASE_MS: '3000',
+      DAYBOOK_DRAIN_SECONDS: '5',
+      ...settings,
+    };
+    return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== ''));
   }
 
   async startAll(): Promise<Record<Role, DaybookProcess>> {

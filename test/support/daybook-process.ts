@@ -21,6 +21,8 @@ export interface DaybookProcess {
   /** What it said on stdout when it was ready. */
   readonly ready: { readonly ready: boolean; readonly role: string; readonly port: number; readonly pid: number };
   readonly exited: Promise<Exit>;
+  /** Its log, once it has ended. */
+  readonly said: Promise<string>;
   /** Sends a signal; resolves when the process has ended. */
   end(signal: NodeJS.Signals): Promise<Exit>;
   /** Sends a signal and does not wait. */
@@ -82,6 +84,7 @@ export async function startDaybookProcess(options: ProcessOptions): Promise<Dayb
     pid: child.pid!,
     ready,
     exited,
+    said: stderr,
     signal: (signal) => void child.kill(signal),
     end: (signal) => {
       child.kill(signal);

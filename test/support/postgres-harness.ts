@@ -4,9 +4,12 @@ import { PostgresExecutionClaims } from '../../src/adapters/postgres/postgres-ex
 import { PostgresProjectionReader } from '../../src/adapters/postgres/postgres-projection-reader.ts';
 import { projectionTables } from '../../src/adapters/postgres/postgres-projection-schema.ts';
 import { PostgresProjectionStore } from '../../src/adapters/postgres/postgres-projection-store.ts';
+import { PostgresSnapshotStore } from '../../src/adapters/postgres/postgres-snapshot-store.ts';
 import type { ExecutionClaimsHarness, OpenClaims } from '../contracts/execution-claims.contract.ts';
 import type { ProjectionStoreHarness } from '../contracts/projection-store.contract.ts';
+import type { SnapshotStoreHarness } from '../contracts/snapshot-store.contract.ts';
 import { brokerOf } from './brokers.ts';
+import { countingLogger } from './counting-logger.ts';
 import { eventually } from './eventually.ts';
 import { PostgresProxy } from './postgres-proxy.ts';
 
@@ -100,6 +103,35 @@ export async function postgresProjectionStoreHarness(): Promise<ProjectionStoreH
       return openProjections(postgres);
     },
     dropTables: (which) => dropProjectionTables(postgres, which === 'all' ? projectionTables : ['tasks']),
+    close: () => postgres.close(),
+  };
+}
+
+export async function postgresSnapshotStoreHarness(): Promise<SnapshotStoreHarness> {
+  const postgres = await PostgresUnderTest.open();
+  const { logger, warnings } = countingLogger();
+  const open = (topic = 'tasks', version?: number) => {
+    const store = new PostgresSnapshotStore({ ...postgres.connection, topic, logger, ...(version === undefined ? {} : { version }) });
+    postgres.closeLater(() => store.close());
+    return store;
+  };
+  const damages = {
+    'flip a byte of the body': 'body = set_byte(body, 0, get_byte(body, 0) # 1)',
+    'cut it short': 'body = substring(body from 1 for 2)',
+    'move its position': 'position = position + 1',
+  };
+  return {
+    open,
+    warnings,
+    async reopenAfterCrash() {
+      postgres.proxy.dropConnections();
+      await postgres.terminateSessions();
+      return open();
+    },
+    async damage(partition, how) {
+      await postgres.admin.query(`UPDATE ${postgres.schema}.snapshots SET ${damages[how]} WHERE topic = 'tasks' AND partition = $1`, [partition]);
+    },
+    breakWriting: async () => postgres.proxy.cut(),
     close: () => postgres.close(),
   };
 }

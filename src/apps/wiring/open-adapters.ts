@@ -18,6 +18,7 @@ import { kafkaLog } from './kafka-log.ts';
 import { kafkaPresence } from './kafka-presence.ts';
 import { projectionOf } from './projection-of.ts';
 import { rabbitmqInspection } from './rabbitmq-inspection.ts';
+import { snapshotStoreOf } from './snapshot-store-of.ts';
 
 export interface OpenedAdapters {
   readonly ports: Partial<Record<keyof typeof tokens, unknown>>;
@@ -43,6 +44,7 @@ export function openAdapters(config: Config, roles: ReadonlySet<Role>, clock: Cl
   const claims = usesEmbeddedClaims(config) && store ? embeddedClaims(store, clock, logger) : claimsOf(config, log.identity, clock, logger);
   // Where either is embedded, this process has the only dispatcher and the only worker.
   const presence = isEmbedded ? embeddedPresence() : kafkaPresenceBothWays(config, clock, logger);
+  const snapshotStore = roles.has('dispatcher') ? snapshotStoreOf(config, logger) : null;
   const diary = roles.has('diary') ? diaryOf(config, store, log.ports.eventReader, clock, logger) : null;
   return {
     ports: {
@@ -50,12 +52,20 @@ export function openAdapters(config: Config, roles: ReadonlySet<Role>, clock: Cl
       ...queue.ports,
       ...presence.ports,
       executionClaims: claims.executionClaims,
+      ...(snapshotStore ? { snapshotStore } : {}),
       ...(diary ? { projectionReader: diary.projectionReader } : {}),
       clock,
       ids: new SystemIds(clock),
       logger,
     },
-    services: [...log.services, ...queue.services, ...presence.services, ...claims.services, ...(diary?.services ?? [])],
+    services: [
+      ...log.services,
+      ...queue.services,
+      ...presence.services,
+      ...claims.services,
+      ...(snapshotStore ? [hostedAdapter('snapshots', snapshotStore)] : []),
+      ...(diary?.services ?? []),
+    ],
     projector: diary?.projector ?? null,
     close: async () => store?.close(),
   };

@@ -1,0 +1,34 @@
+import { expect, it } from 'vitest';
+import { expectGuarantees } from '../guarantees/guarantees.ts';
+import { BrokersSystem } from '../support/brokers-system.ts';
+import { submit } from '../support/daybook-http.ts';
+import { readEffects } from '../support/daybook-process.ts';
+import { eventually } from '../support/eventually.ts';
+import { removeTopic } from '../support/rabbitmq-broker.ts';
+
+const patience = { timeoutMs: 60_000 };
+const jobs = 500;
+/** So that a loss is found within seconds. */
+const quick = { DAYBOOK_SWEEP_MS: '1000', DAYBOOK_PRESENCE_MS: '3000' };
+
+it('ends every task whose job waited in a queue that was lost, and records that it was issued again', async () => {
+  const system = new BrokersSystem();
+  const [api] = await Promise.all([system.start('api'), system.start('dispatcher', quick)]);
+  const receipts = await Promise.all(Array.from({ length: jobs }, (_, index) => submit(api.url, { type: 'scenario.effect', payload: { name: `task ${index}` } })));
+  const recorded = async (type: string) => (await system.records()).filter((record) => record.type === type);
+  await eventually(async () => (await recorded('TaskDispatched')).length === jobs, patience);
+
+  await removeTopic(system.topic, ['default']);
+  await system.start('worker', quick);
+  await eventually(async () => (await recorded('TaskExecutionCompleted')).length === jobs, patience);
+
+  expect(readEffects(system.folder)).toHaveLength(jobs);
+  const dispatches = await recorded('TaskDispatched');
+  for (const { id } of receipts) {
+    expect(dispatches.filter(({ key }) => key === id).map(({ data }) => data)).toMatchObject([
+      { attempt: 1, issue: 1 },
+      { attempt: 1, issue: 2, reason: 'presumed lost' },
+    ]);
+  }
+  expectGuarantees(await system.evidence(receipts));
+});
