@@ -60,6 +60,7 @@ export const settings = {
   topicPartitions: whole('Partitions of a new Kafka topic, fixed at its birth; the embedded log has one', 'partitions', { default: 12, least: 1, most: 1_000 }),
   topicReplication: optional(whole('Replicas of a new Kafka topic', 'replicas', { least: 1, most: 100 }), 'min(3, brokers)'),
   rabbitmqUrl: secret(optional(url('RabbitMQ, amqp:// or amqps://; set: the queue is RabbitMQ', ['amqp:', 'amqps:']), 'the embedded queue')),
+  consumerTimeoutMs: whole("RabbitMQ's own consumer_timeout: tasks that may run nearly as long are refused at start", 'ms', { default: 1_800_000, least: 300_000, most: 604_800_000 }),
   postgresUrl: secret(optional(url('PostgreSQL; set: read models are there', ['postgres:', 'postgresql:']), 'SQLite')),
   claimsUrl: secret(optional(url("PostgreSQL for claims; 'none' turns claims off", ['postgres:', 'postgresql:'], 'none'), 'as DAYBOOK_POSTGRES_URL')),
   schema: optional(pattern('PostgreSQL schema of the read models', null, /^[a-z_][a-z0-9_]{0,62}$/, 'must be 1 to 63 lower-case letters, digits or _'), 'daybook'),

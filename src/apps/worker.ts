@@ -8,6 +8,7 @@ import { WorkerModule } from '../worker/worker.module.ts';
 import { Worker } from '../worker/worker.ts';
 import { hostedAdapter } from './hosted-adapter.ts';
 import type { Config } from './config.ts';
+import { refuseTimeoutsBeyondTheBrokers } from './consumer-timeout.ts';
 import { startWithHealth } from './http/health-process.ts';
 import type { ProcessPlan } from './nest-process.ts';
 import { PortsModule } from './ports.module.ts';
@@ -20,6 +21,7 @@ import { TopicGuard } from './wiring/topic-guard.ts';
 
 /** The worker role: needs receiver, claims, appender and presence writer, and reads no history. */
 export function workerRole(ports: DynamicModule, config: Config, catalog: TaskCatalog): DynamicModule {
+  refuseTimeoutsBeyondTheBrokers(catalog, config);
   return WorkerModule.register(ports, sourceOf('worker'), catalog, {
     workerId: instance,
     queues: [...catalog.queues],
