@@ -134,7 +134,7 @@ describe('RabbitMQ receiver', () => {
     await eventually(() => received.length === 1);
     const connections = rig.proxy.accepted;
     const first = receiver.consume('not-there', 1, () => undefined);
-    const refusals = () => rig.messages.filter((message) => message.includes('404')).length;
+    const refusals = () => rig.messages.filter((message) => message.includes('404 (NOT-FOUND)')).length;
     await eventually(() => refusals() === 1);
     await first.stop();
     // Once more, so that whatever the first try did to the connection has come about.
