@@ -5,7 +5,7 @@ import type { Heartbeat, PresenceWriter } from '../../src/ports/presence-writer.
 import { eventually } from '../support/eventually.ts';
 import { describeContract, type AdapterUnderTest, type ContractCheck, type ContractHarness } from './contract.ts';
 
-export type PresenceCapability = 'outage' | 'other writers';
+export type PresenceCapability = 'lost contact' | 'other writers';
 
 export interface PresenceHarness extends ContractHarness {
   openWriter(): PresenceWriter;
@@ -107,7 +107,7 @@ const beingCurrent: readonly Check[] = [
   },
   {
     name: 'is not current while heartbeats cannot be published, refuses them in time, and goes on by itself, in order',
-    needs: 'outage',
+    needs: 'lost contact',
     async run(harness) {
       const writer = harness.openWriter();
       const { told, reader } = await listening(harness);

@@ -7,7 +7,7 @@ import type { QueueInspection } from '../../src/ports/queue-inspection.ts';
 import { eventually } from '../support/eventually.ts';
 import { describeContract, type AdapterUnderTest, type ContractCheck, type ContractHarness } from './contract.ts';
 
-export type QueueInspectionCapability = 'outage';
+export type QueueInspectionCapability = 'silent queue';
 
 export interface InspectedQueue {
   readonly sender: JobSender;
@@ -86,7 +86,7 @@ export const queueInspectionChecks: readonly Check[] = [
   },
   {
     name: 'says in time that the queue does not answer, rather than none, and counts again afterwards',
-    needs: 'outage',
+    needs: 'silent queue',
     async run(harness) {
       const { sender, inspection } = await harness.open();
       await sender.send(job(1));

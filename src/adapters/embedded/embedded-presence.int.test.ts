@@ -4,7 +4,7 @@ import { embeddedPresenceHarness } from '../../../test/support/embedded-harness.
 presenceContract({
   name: 'embedded',
   missing: {
-    outage: 'writer and reader share the memory of one process',
+    'lost contact': 'writer and reader share the memory of one process',
     'other writers': 'nothing but a writer reaches a reader, and there is no place that could be destroyed',
   },
   create: embeddedPresenceHarness,

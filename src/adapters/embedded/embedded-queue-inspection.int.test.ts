@@ -11,7 +11,7 @@ import { EmbeddedQueueInspection } from './embedded-queue-inspection.ts';
 
 queueInspectionContract({
   name: 'embedded',
-  missing: { outage: 'a file that is open can be read; a closed one has a test below' },
+  missing: { 'silent queue': 'a file that is open can be read; a closed one has a test below' },
   create: embeddedQueueInspectionHarness,
 });
 
