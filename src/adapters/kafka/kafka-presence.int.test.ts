@@ -86,6 +86,14 @@ describe('the writer', () => {
     expect(told[0]?.held).toHaveLength(Math.min(longest, held.length));
   });
 
+  it('creates the topic again when it was deleted', async () => {
+    const writer = openWriter();
+    await writer.write(beat(1));
+    await place.delete();
+    await eventually(() => writer.write(beat(2)).then(() => true), patience);
+    expect((await place.metadata())?.partitions).toHaveLength(1);
+  });
+
   it('fails in time where no broker answers, also when it is closed meanwhile', async () => {
     const writer = new KafkaPresenceWriter({ connection: { brokers: ['127.0.0.1:1'] }, topic, deadlineMs: 500 });
     closing.push(() => writer.close());
@@ -124,6 +132,14 @@ describe('the reader', () => {
     await eventually(() => !reader.isCurrent(), patience);
     await eventually(() => reader.isCurrent(), patience);
     expect(performance.now() - anewMs).toBeGreaterThanOrEqual(testPresenceMs);
+  });
+
+  it('creates the topic again when it was deleted, without any worker, and is current again', async () => {
+    const { reader } = await listening();
+    await place.delete();
+    await eventually(() => !reader.isCurrent(), patience);
+    await eventually(() => reader.isCurrent(), patience);
+    expect((await place.metadata())?.partitions).toHaveLength(1);
   });
 
   it('says once an outage that it hears nothing, and is never a reason not to be ready', async () => {
