@@ -185,7 +185,7 @@ describe('docs/design/03', () => {
     const contracts = filesIn('test/contracts', '.contract.ts').map(page);
     const named = contracts.flatMap((text) => quoted(/export type \w+Capability =([^;]+);/.exec(text)?.[1]));
     const adapters = filesIn('src/adapters/embedded', '.int.test.ts').map(page);
-    const missing = adapters.flatMap((text) => quoted(/missing: \{([^}]*)\}/.exec(text)?.[1]?.replaceAll(/(\w+):/g, "'$1'")));
+    const missing = adapters.flatMap((text) => [...(/missing: \{([^}]*)\}/.exec(text)?.[1] ?? '').matchAll(/(?:'([\w ]+)'|(\w+)):/g)].map(([, quotedName, name]) => quotedName ?? name));
     const rows = table(execution, 'Capability', 'Means', 'Embedded');
     expect(named.length).toBeGreaterThan(0);
     expect(rows.flatMap(([capability]) => words(capability)).sort()).toEqual([...new Set(named)].sort());

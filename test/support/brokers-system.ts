@@ -1,6 +1,7 @@
 import { Client } from 'pg';
 import { onTestFinished } from 'vitest';
 import { KafkaEventReader } from '../../src/adapters/kafka/kafka-event-reader.ts';
+import { presenceTopicOf } from '../../src/adapters/kafka/presence-topic.ts';
 import { RabbitmqNames } from '../../src/adapters/rabbitmq/rabbitmq-topology.ts';
 import { recordedEvent, type Evidence, type HeldReceipt, type RecordedEvent } from '../guarantees/evidence.ts';
 import { bin, readEffects, startDaybookProcess, type DaybookProcess } from './daybook-process.ts';
@@ -93,7 +94,7 @@ export class BrokersSystem {
   }
 
   async #remove(): Promise<void> {
-    await this.kafka.remove();
+    await Promise.all([this.kafka.remove(), new KafkaTestTopic(presenceTopicOf(this.topic)).remove()]);
     await removeTopic(this.topic, ['default']);
     await this.sql(`DROP SCHEMA IF EXISTS ${this.schema} CASCADE`);
   }

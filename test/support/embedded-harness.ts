@@ -2,12 +2,16 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { openEmbeddedLogReader, type EmbeddedLogReader } from '../../src/adapters/embedded/embedded-log-reader.ts';
+import { EmbeddedPresence } from '../../src/adapters/embedded/embedded-presence.ts';
+import { EmbeddedQueueInspection } from '../../src/adapters/embedded/embedded-queue-inspection.ts';
 import { SystemClock } from '../../src/adapters/system/system-clock.ts';
 import type { LogPosition } from '../../src/domain/log-record.ts';
 import type { Clock } from '../../src/ports/clock.ts';
 import type { EventLogHarness } from '../contracts/event-log.contract.ts';
 import type { ExecutionClaimsHarness } from '../contracts/execution-claims.contract.ts';
 import type { JobQueueHarness } from '../contracts/job-queue.contract.ts';
+import type { PresenceHarness } from '../contracts/presence.contract.ts';
+import type { QueueInspectionHarness } from '../contracts/queue-inspection.contract.ts';
 import { startDoomedProcess, type DoomedProcess } from './doomed-process.ts';
 import { openEmbeddedAdapters, type EmbeddedAdapters } from './embedded-adapters.ts';
 import { ManualClock } from './manual-clock.ts';
@@ -126,5 +130,34 @@ export async function embeddedExecutionClaimsHarness(): Promise<ExecutionClaimsH
     reopenAfterCrash: (work) => harness.reopenAfterCrash(work),
     breakClaims: () => harness.refuseWrites(),
     close: () => harness.close(),
+  };
+}
+
+export async function embeddedQueueInspectionHarness(): Promise<QueueInspectionHarness> {
+  const harness = new EmbeddedHarness(new SystemClock());
+  return {
+    async open() {
+      const { jobs, sender, receiver } = await harness.open();
+      return { sender, receiver, inspection: new EmbeddedQueueInspection(jobs) };
+    },
+    breakQueue: () => Promise.reject(new Error('not here')),
+    deadlineMs: 1_000,
+    patienceMs: 5_000,
+    close: () => harness.close(),
+  };
+}
+
+export async function embeddedPresenceHarness(): Promise<PresenceHarness> {
+  const presence = new EmbeddedPresence();
+  const notHere = () => Promise.reject(new Error('not here'));
+  return {
+    openWriter: () => presence,
+    openReader: () => presence.reader(),
+    breakPresence: notHere,
+    plantUnreadable: notHere,
+    recreatePlace: notHere,
+    deadlineMs: 1_000,
+    patienceMs: 1_000,
+    close: async () => {},
   };
 }

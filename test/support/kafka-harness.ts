@@ -5,18 +5,24 @@ import { closeSync, fstatSync, openSync, readdirSync, readSync, writeSync } from
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Admin } from '@platformatic/kafka';
-import { KafkaCluster } from '../../src/adapters/kafka/kafka-cluster.ts';
+import { KafkaCluster, type TopicMetadata } from '../../src/adapters/kafka/kafka-cluster.ts';
 import { clientOptions, type KafkaConnection } from '../../src/adapters/kafka/kafka-connection.ts';
 import { KafkaEventAppender } from '../../src/adapters/kafka/kafka-event-appender.ts';
 import { KafkaEventReader } from '../../src/adapters/kafka/kafka-event-reader.ts';
+import { KafkaPresenceReader } from '../../src/adapters/kafka/kafka-presence-reader.ts';
+import { KafkaPresenceWriter } from '../../src/adapters/kafka/kafka-presence-writer.ts';
 import { createTopic } from '../../src/adapters/kafka/kafka-topic.ts';
+import { createPresenceTopic, presenceTopicOf } from '../../src/adapters/kafka/presence-topic.ts';
+import { SystemClock } from '../../src/adapters/system/system-clock.ts';
 import type { LogPosition, LogRecord } from '../../src/domain/log-record.ts';
 import type { AppendedRecord, EventAppender } from '../../src/ports/event-appender.ts';
 import type { EventLogHarness, OpenLog } from '../contracts/event-log.contract.ts';
+import type { PresenceHarness } from '../contracts/presence.contract.ts';
 import { eventually } from './eventually.ts';
 import type { AppendAnswer } from './kafka-crash-child.ts';
 import { brokerFiles, kafkaConnection } from './kafka-brokers.ts';
 import { StalledNetwork } from './kafka-stalled-network.ts';
+import { silent } from './silent-logger.ts';
 
 /** A topic of its own on the cluster of the tests, removed with `remove`. */
 export class KafkaTestTopic {
@@ -25,14 +31,18 @@ export class KafkaTestTopic {
   readonly #admin: Admin;
   readonly #cluster: KafkaCluster;
 
-  constructor() {
-    this.topic = `daybook-test-${randomUUID()}`;
+  constructor(topic = `daybook-test-${randomUUID()}`) {
+    this.topic = topic;
     this.#admin = new Admin({ ...clientOptions(this.connection), retries: 3, retryDelay: 100, requestTimeout: 10_000 });
     this.#cluster = new KafkaCluster(this.connection);
   }
 
   async create(partitions = 3): Promise<void> {
     await createTopic({ connection: this.connection, topic: this.topic, partitions });
+  }
+
+  metadata(): Promise<TopicMetadata | null> {
+    return this.#cluster.topic(this.topic);
   }
 
   /** Resolves when the brokers know nothing of it any more. */
@@ -150,4 +160,49 @@ function askToAppend(child: ChildProcess): EventAppender['append'] {
       answers.set(id, ({ appended, error }) => (appended ? resolve(appended) : reject(new Error(error))));
       child.send({ id, record }, () => undefined);
     });
+}
+
+/** A presence time that keeps tests short; a reader is current after it. */
+export const testPresenceMs = 1_500;
+
+/** Heartbeats on the presence topic of a topic of its own, which need not exist itself. */
+export async function kafkaPresenceHarness(): Promise<PresenceHarness> {
+  const network = new StalledNetwork();
+  const connection = kafkaConnection();
+  const topic = `daybook-test-${randomUUID()}`;
+  const place = new KafkaTestTopic(presenceTopicOf(topic));
+  const closing: (() => Promise<void>)[] = [];
+  return {
+    openWriter() {
+      const writer = new KafkaPresenceWriter({ connection, topic });
+      closing.push(() => writer.close());
+      return writer;
+    },
+    openReader() {
+      const reader = new KafkaPresenceReader({ connection, topic, presenceMs: testPresenceMs, clock: new SystemClock(), logger: silent });
+      closing.push(() => reader.stop());
+      return reader;
+    },
+    async breakPresence() {
+      network.stall();
+      return async () => network.resume();
+    },
+    async plantUnreadable() {
+      const appender = new KafkaEventAppender({ connection, topic: place.topic });
+      await appender.append({ key: 'worker-1', headers: [], value: Buffer.from('this is no heartbeat') });
+      await appender.append({ key: 'worker-1', headers: [], value: Buffer.from('{"workerId":"worker-1","held":17}') });
+      await appender.close();
+    },
+    async recreatePlace() {
+      await place.delete();
+      await createPresenceTopic({ connection, topic });
+    },
+    deadlineMs: 4_500,
+    patienceMs: 20_000,
+    async close() {
+      network.close();
+      for (const close of closing.splice(0).toReversed()) await close();
+      await place.remove();
+    },
+  };
 }

@@ -1,9 +1,11 @@
 import { RabbitmqJobReceiver, type RabbitmqJobReceiverOptions } from '../../src/adapters/rabbitmq/rabbitmq-job-receiver.ts';
 import { RabbitmqJobSender, type RabbitmqJobSenderOptions } from '../../src/adapters/rabbitmq/rabbitmq-job-sender.ts';
+import { RabbitmqQueueInspection } from '../../src/adapters/rabbitmq/rabbitmq-queue-inspection.ts';
 import { SystemClock } from '../../src/adapters/system/system-clock.ts';
 import type { JobSender } from '../../src/ports/job-sender.ts';
 import type { Logger } from '../../src/ports/logger.ts';
 import type { JobQueueHarness, OpenQueue } from '../contracts/job-queue.contract.ts';
+import type { QueueInspectionHarness } from '../contracts/queue-inspection.contract.ts';
 import { eventually } from './eventually.ts';
 import { plantMessage, rabbitmqUrl, removeTopic, uniqueTopic } from './rabbitmq-broker.ts';
 import { RabbitmqProxy } from './rabbitmq-proxy.ts';
@@ -101,6 +103,32 @@ export async function rabbitmqJobQueueHarness(): Promise<JobQueueHarness> {
     patienceMs: 10_000,
     parkedJobs: () => rig.opened.receiver.parked,
     close: () => (closed ??= rig.close()),
+  };
+}
+
+export async function rabbitmqQueueInspectionHarness(): Promise<QueueInspectionHarness> {
+  const rig = await RabbitmqRig.start();
+  let inspection: RabbitmqQueueInspection | null = null;
+  return {
+    async open() {
+      const { sender, receiver } = await rig.open();
+      const opened = (inspection = new RabbitmqQueueInspection({ ...rig.options, name: 'test inspection' }));
+      await eventually(() => opened.health().ok);
+      return { sender, receiver, inspection: opened };
+    },
+    async breakQueue() {
+      rig.proxy.stall();
+      return async () => {
+        rig.proxy.cut();
+        rig.proxy.mend();
+      };
+    },
+    deadlineMs: 2_000,
+    patienceMs: 10_000,
+    async close() {
+      await inspection?.close();
+      await rig.close();
+    },
   };
 }
 
