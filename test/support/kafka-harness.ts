@@ -35,6 +35,13 @@ export class KafkaTestTopic {
     await createTopic({ connection: this.connection, topic: this.topic, partitions });
   }
 
+  /** Another one after it was created anew. Fails while there is none. */
+  async id(): Promise<string> {
+    const metadata = await this.#cluster.topic(this.topic);
+    if (!metadata) throw new Error(`there is no topic ${this.topic}`);
+    return metadata.topicId;
+  }
+
   /** Resolves when the brokers know nothing of it any more. */
   async delete(): Promise<void> {
     if (!(await this.#cluster.topic(this.topic))) return;

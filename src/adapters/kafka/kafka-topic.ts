@@ -18,6 +18,8 @@ export interface TopicOptions {
 export interface KnownTopic {
   readonly topicId: string;
   readonly partitions: number;
+  /** How an operator who gives its history up removes what is known of it. */
+  readonly removal?: string;
 }
 
 export interface TopicCheck {
@@ -36,17 +38,31 @@ export interface TopicProblem {
   readonly fix: string;
 }
 
+export interface FormerTopic {
+  /** The topic that it has to be; default: any. */
+  readonly known?: KnownTopic;
+  /** Asked before a missing topic is created; throws what forbids it. */
+  readonly mayCreate?: () => Promise<void>;
+}
+
 /**
  * Creates the topic where it does not exist, and checks it: for the start of every role.
  * @throws DaybookError `configuration-invalid`: it would lose history; names every wrong setting and what mends it
+ * @throws DaybookError `history-lost`: it is another topic than the known one; names both
  * @throws DaybookError `log-unavailable`: the cluster did not answer
+ * @throws what `mayCreate` throws
  */
-export async function ensureTopic(options: TopicOptions): Promise<TopicMetadata> {
-  await createTopic(options);
-  const { metadata, problems } = await checkTopic(options);
+export async function ensureTopic(options: TopicOptions, { known, mayCreate }: FormerTopic = {}): Promise<TopicMetadata> {
+  let { metadata, problems } = await checkTopic(options, known);
+  if (!metadata) {
+    await mayCreate?.();
+    await createTopic(options);
+    ({ metadata, problems } = await checkTopic(options, known));
+  }
   if (metadata && problems.length === 0) return metadata;
   const lines = problems.map(({ setting, problem, fix }) => `- ${setting}: ${problem}\n  ${fix}`);
-  throw new DaybookError('configuration-invalid', `The topic ${options.topic} cannot be the log:\n${lines.join('\n')}`);
+  const isAnother = problems.some(({ setting }) => setting === 'topic id');
+  throw new DaybookError(isAnother ? 'history-lost' : 'configuration-invalid', `The topic ${options.topic} cannot be the log:\n${lines.join('\n')}`);
 }
 
 /**
@@ -138,7 +154,7 @@ function missing(topic: string): TopicProblem {
 }
 
 function differences({ topicId, partitions }: TopicMetadata, known: KnownTopic): TopicProblem[] {
-  const fix = 'Restore the topic it was. Where its history is given up, remove what was derived from it: snapshots and read models';
+  const fix = `Restore the topic it was. Where its history is given up, remove what is known of it: ${known.removal ?? 'snapshots and read models'}`;
   const another = { setting: 'topic id', problem: `is ${topicId} and was ${known.topicId}: the topic was deleted and created anew`, fix };
   const parted = { setting: 'partitions', problem: `are ${partitions.length} and were ${known.partitions}: the records of a task lie in two partitions since`, fix };
   return [...(topicId === known.topicId ? [] : [another]), ...(partitions.length === known.partitions ? [] : [parted])];
