@@ -25,8 +25,20 @@ export interface KnownTopic {
 export interface TopicCheck {
   /** Undefined when the topic does not exist. */
   readonly metadata: TopicMetadata | undefined;
+  /** Every setting that a log depends on; empty when the topic does not exist. */
+  readonly settings: readonly TopicSetting[];
   /** Empty when the topic can be a log. */
   readonly problems: readonly TopicProblem[];
+}
+
+export interface TopicSetting {
+  readonly setting: string;
+  /** Empty when Kafka does not know such a setting. */
+  readonly value: string;
+  readonly required: string;
+  readonly why: string;
+  /** A command; null: the value will do. */
+  readonly fix: string | null;
 }
 
 export interface TopicProblem {
@@ -102,16 +114,18 @@ export async function createTopicWith(
 export async function checkTopic({ connection, topic }: TopicOptions, known?: KnownTopic): Promise<TopicCheck> {
   return withAdmin(connection, async (admin, cluster) => {
     const metadata = await cluster.topic(topic);
-    if (!metadata) return { metadata: undefined, problems: [missing(topic)] };
+    if (!metadata) return { metadata: undefined, settings: [], problems: [missing(topic)] };
     const replicas = Math.min(...metadata.partitions.map((each) => each.replicas));
-    const settings = await describe(admin, topic);
-    const wrong = rules(replicas).filter(({ setting, accepts }) => !accepts(settings.get(setting) ?? ''));
-    const problems = wrong.map(({ setting, value, why }) => ({
-      setting,
-      problem: `is ${settings.get(setting) ?? 'not known'} and must be ${value}: ${why}`,
-      fix: `kafka-configs.sh --bootstrap-server ${connection.brokers[0]} --alter --entity-type topics --entity-name ${topic} --add-config ${setting}=${value}`,
-    }));
-    return { metadata, problems: [...problems, ...(known ? differences(metadata, known) : [])] };
+    const values = await describe(admin, topic);
+    const settings = rules(replicas).map(({ setting, value: required, accepts, why }): TopicSetting => {
+      const value = values.get(setting) ?? '';
+      const command = `kafka-configs.sh --bootstrap-server ${connection.brokers[0]} --alter --entity-type topics --entity-name ${topic} --add-config ${setting}=${required}`;
+      return { setting, value, required, why, fix: accepts(value) ? null : command };
+    });
+    const problems = settings.flatMap(({ setting, value, required, why, fix }): TopicProblem[] =>
+      fix === null ? [] : [{ setting, problem: `is ${value === '' ? 'not known' : value} and must be ${required}: ${why}`, fix }],
+    );
+    return { metadata, settings, problems: [...problems, ...(known ? differences(metadata, known) : [])] };
   });
 }
 

@@ -6,7 +6,8 @@ import type { Config } from '../config.ts';
 import { hostedAdapter } from '../hosted-adapter.ts';
 import { kafkaAppenderOf } from './kafka-appender-of.ts';
 import { kafkaConnectionOf } from './kafka-connection-of.ts';
-import { TopicGuard, type KnownLogs } from './topic-guard.ts';
+import type { KnownLogs } from './lost-topic.ts';
+import { TopicGuard } from './topic-guard.ts';
 
 /**
  * The log on Kafka, for whoever both reads and writes it: the dispatcher, and processes of several roles.

@@ -31,6 +31,10 @@ export function noteTopic(config: Config, topic: NotedTopic): void {
   renameSync(`${file}.${process.pid}`, file);
 }
 
+export function removalOfNote(config: Config): string {
+  return `delete ${noteFile(config)}`;
+}
+
 export function noteFile({ dataDir, topic }: Config): string {
   return join(dataDir, 'topics', `${topic}.json`);
 }

@@ -19,7 +19,7 @@ import { kafkaPresence } from './kafka-presence.ts';
 import { projectionOf } from './projection-of.ts';
 import { rabbitmqInspection } from './rabbitmq-inspection.ts';
 import { snapshotStoreOf } from './snapshot-store-of.ts';
-import type { KnownLogs } from './topic-guard.ts';
+import type { KnownLogs } from './lost-topic.ts';
 
 export interface OpenedAdapters {
   readonly ports: Partial<Record<keyof typeof tokens, unknown>>;

@@ -11,7 +11,7 @@ import type { ProjectionReader } from '../../ports/projection-reader.ts';
 import type { Service } from '../../ports/service.ts';
 import { hostedAdapter } from '../hosted-adapter.ts';
 import type { Config } from '../config.ts';
-import type { KnownLogs } from './topic-guard.ts';
+import type { KnownLogs } from './lost-topic.ts';
 
 export interface OpenedProjection {
   readonly projector: Projector;

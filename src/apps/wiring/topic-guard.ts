@@ -1,20 +1,17 @@
 import { ensureTopic } from '../../adapters/kafka/kafka-topic.ts';
 import { DaybookError, type ErrorCode } from '../../domain/errors.ts';
 import { sleep, waitAtMost, type Clock } from '../../ports/clock.ts';
-import type { KnownLog } from '../../ports/known-log.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { DependencyHealth, Service } from '../../ports/service.ts';
 import type { Config } from '../config.ts';
 import { kafkaConnectionOf } from './kafka-connection-of.ts';
-import { noteFile, notedTopic, noteTopic, type NotedTopic } from './noted-topic.ts';
+import { notedTopic, noteTopic, removalOfNote, type NotedTopic } from './noted-topic.ts';
+import { refuseLostTopic, type KnownLogs } from './lost-topic.ts';
 
 const startWaitMs = 5_000;
 const pauseMs = 1_000;
 /** Only whoever changes the settings or the topic can help. Everything else is asked again. */
 const refusals: ReadonlySet<string> = new Set<ErrorCode>(['configuration-invalid', 'topic-lost']);
-
-/** What a process keeps that was derived from the log: snapshots, positions. */
-export type KnownLogs = () => Promise<readonly KnownLog[]>;
 
 /**
  * Creates the topic where it is missing and asserts that it keeps history for ever, at the start of every role that
@@ -97,23 +94,10 @@ export class TopicGuard implements Service {
     const noted = notedTopic(this.#config);
     const { clusterId, topicId, partitions } = await ensureTopic(
       { connection: kafkaConnectionOf(this.#config), topic, partitions: topicPartitions, ...(topicReplication === null ? {} : { replicas: topicReplication }) },
-      { ...(noted === null ? {} : { known: { ...noted, removal: this.#removalOfNote() } }), mayCreate: () => this.#refuseIfKnown(noted) },
+      { ...(noted === null ? {} : { known: { ...noted, removal: removalOfNote(this.#config) } }), mayCreate: () => refuseLostTopic(this.#config, this.#knownLogs) },
     );
     if (noted === null) this.#note({ clusterId, topicId, partitions: partitions.length });
     return `${clusterId}/${topicId}`;
-  }
-
-  async #refuseIfKnown(noted: NotedTopic | null): Promise<void> {
-    const known = [...(await this.#knownLogs())];
-    if (noted !== null) known.push({ identity: `${noted.clusterId}/${noted.topicId}`, keptAs: `the note ${noteFile(this.#config)}`, removal: this.#removalOfNote() });
-    if (known.length === 0) return;
-    const { topic } = this.#config;
-    const lines = known.map(({ identity, keptAs, removal }) => `- ${keptAs} knows it as ${identity}\n  to give its history up: ${removal}`);
-    throw new DaybookError('topic-lost', `topic-lost: the topic ${topic} does not exist, and there was one. Restore it; an empty one in its place would hide that history was lost\n${lines.join('\n')}`);
-  }
-
-  #removalOfNote(): string {
-    return `delete ${noteFile(this.#config)}`;
   }
 
   /** A role that cannot write its folder works all the same: it only cannot tell later which topic it was. */
