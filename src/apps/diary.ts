@@ -24,11 +24,11 @@ export function diaryRole(ports: DynamicModule, projector: ProjectionControl): D
 export async function startDiary(config: Config, logger: Logger): Promise<RunningRole> {
   const clock = new SystemClock();
   const eventReader = new KafkaEventReader({ connection: kafkaConnectionOf(config), topic: config.topic, logger });
-  const { projector, projectionReader, services } = projectionOf(config, eventReader, clock, logger);
+  const { projector, projectionReader, knownLogs, services } = projectionOf(config, eventReader, clock, logger);
   const ports = PortsModule.of({ eventReader, projectionReader, clock, logger });
   const plan: ProcessPlan = {
     modules: [diaryRole(ports, projector)],
-    services: { standing: [hostedAdapter('log', eventReader), new TopicGuard(config, clock, logger), ...services], provided: [] },
+    services: { standing: [hostedAdapter('log', eventReader), new TopicGuard(config, clock, logger, knownLogs), ...services], provided: [] },
     addMetrics: (registry) => addDiaryMetrics(registry, () => projector.metrics()),
     drainSeconds: config.drainSeconds,
     clock,

@@ -30,11 +30,11 @@ export function dispatcherRole(ports: DynamicModule, config: Config): DynamicMod
 /** A dispatcher in a process of its own, on Kafka and RabbitMQ; several share the partitions. */
 export async function startDispatcher(config: Config, logger: Logger): Promise<RunningRole> {
   const clock = new SystemClock();
-  const log = kafkaLog(config, clock, logger);
+  const snapshotStore = snapshotStoreOf(config, logger);
+  const log = kafkaLog(config, clock, logger, () => snapshotStore.knownLogs());
   const presence = kafkaPresence(config, clock, logger);
   const inspection = rabbitmqInspection(config, clock, logger);
   const jobSender = new RabbitmqJobSender({ url: config.rabbitmqUrl ?? '', topic: config.topic, name: 'daybook dispatcher', clock, logger });
-  const snapshotStore = snapshotStoreOf(config, logger);
   const ports = PortsModule.of({ ...log.ports, ...presence.ports, ...inspection.ports, snapshotStore, jobSender, clock, logger });
   const adapters = [...log.services, ...presence.services, ...inspection.services, hostedAdapter('snapshots', snapshotStore), hostedAdapter('queue', jobSender)];
   const plan: ProcessPlan = {

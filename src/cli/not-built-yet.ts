@@ -11,7 +11,6 @@ export const plannedCommands: Readonly<Record<string, readonly string[]>> = {
   top: [],
   queue: ['pause', 'resume'],
   type: ['pause', 'resume'],
-  topic: ['create', 'check'],
   audit: [],
   seal: ['keygen'],
   backup: [],

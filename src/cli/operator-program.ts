@@ -8,6 +8,7 @@ import { serverAddress } from './server-connection.ts';
 import type { SettingFlag, SettingOverrides } from './setting-flags.ts';
 import { showConfig } from './show-config.ts';
 import { startRoles } from './start-roles.ts';
+import { checkTopic, createTopic } from './topic-commands.ts';
 
 const roles = ['api', 'dispatcher', 'worker', 'diary'] as const;
 
@@ -35,6 +36,7 @@ export function addOperatorCommands(program: Command, act: Act, settingFlags: re
   withSettings(program.command('config').description('every setting with its value, secrets masked').helpGroup('Run:')).action(
     (overrides: SettingOverrides) => act(({ terminal }) => showConfig(terminal, overrides)),
   );
+  addTopic(program, act, withSettings);
   addLog(program, act, settingFlags);
   addPlannedCommands(program);
 }
@@ -58,6 +60,16 @@ function addDemo(program: Command, act: Act): void {
         return runDemo(terminal, { keep: keep === true, ...(folder === undefined ? {} : { folder }), ...(dataDir === undefined ? {} : { dataDir }) });
       }),
     );
+}
+
+function addTopic(program: Command, act: Act, withSettings: (command: Command) => Command): void {
+  const topic = program.command('topic').description('the Kafka topic that is the log').helpGroup('Run:').usage('COMMAND [options]').helpCommand(false);
+  withSettings(topic.command('create').description('create it as a log needs it, where it is missing; safe to repeat')).action((overrides: SettingOverrides) =>
+    act(({ terminal }) => createTopic(terminal, overrides)),
+  );
+  withSettings(topic.command('check').description('each setting, what it must be, and the command that mends it')).action((overrides: SettingOverrides) =>
+    act(({ terminal }) => checkTopic(terminal, overrides)),
+  );
 }
 
 function addLog(program: Command, act: Act, settingFlags: readonly SettingFlag[]): void {

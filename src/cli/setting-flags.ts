@@ -10,7 +10,7 @@ export interface SettingFlag {
 /** Values of such flags by the setting's name, as `loadConfig` takes them. */
 export type SettingOverrides = Readonly<Record<string, string | true>>;
 
-const commandsWithSettings: ReadonlySet<string> = new Set(['start', 'doctor', 'config', 'log']);
+const commandsWithSettings: ReadonlySet<string> = new Set(['start', 'doctor', 'config', 'log', 'topic']);
 const commonSettings: ReadonlySet<string> = new Set(['host', 'port', 'dataDir', 'tasks', 'apiKeysFile', 'logLevel']);
 /** These have flags of their own; a key in a flag could be read in the list of processes. */
 const settingsOfTheClient: ReadonlySet<string> = new Set(['url', 'diaryUrl', 'apiKey']);

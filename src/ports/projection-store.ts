@@ -1,5 +1,6 @@
 import type { LogPosition, Positions } from '../domain/log-record.ts';
 import type { TaskState } from '../domain/task-state.ts';
+import type { KnownLog } from './known-log.ts';
 
 /**
  * The version of what a row holds. Raise it whenever `evolve` gives another state for the same events, or `TaskRow`
@@ -25,6 +26,9 @@ export interface ProjectionStore {
    * @throws DaybookError `history-lost`: its rows were derived from another log than `logIdentity`
    */
   positions(generation: Generation, logIdentity: string): Promise<Positions | null>;
+
+  /** The log that the live rows were derived from; none when they do not exist. */
+  knownLogs(): Promise<readonly KnownLog[]>;
 
   /**
    * Applies one batch: advances the positions from `expected` to `next`, lets `change` fold the stored rows of the

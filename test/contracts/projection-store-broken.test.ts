@@ -23,6 +23,7 @@ const faults: Readonly<Record<string, (store: ProjectionStore) => Partial<Projec
   'takes rows of another log for its own': (store) => ({
     positions: (generation) => store.positions(generation, 'log-1'),
   }),
+  'forgets which log its rows are of': () => ({ knownLogs: async () => [] }),
   'digests the positions instead of the rows': (store) => ({
     summaries: async (names) => {
       const found = await store.summaries(names);
@@ -49,6 +50,7 @@ it('finds nothing in the sound store', async () => {
 function overridden(store: ProjectionStore, faulty: Partial<ProjectionStore>): ProjectionStore {
   return {
     positions: (...call) => store.positions(...call),
+    knownLogs: () => store.knownLogs(),
     applyBatch: (batch) => store.applyBatch(batch),
     startRebuild: (logIdentity) => store.startRebuild(logIdentity),
     summaries: (names) => store.summaries(names),

@@ -84,6 +84,17 @@ const generations: Check[] = [
     },
   },
   {
+    name: 'knows which log its live rows were derived from, what they are, and how they are removed',
+    async run(harness) {
+      const { store } = await harness.open();
+      expect(await store.knownLogs()).toEqual([]);
+      await store.startRebuild(log);
+      expect(await store.knownLogs()).toEqual([]);
+      await build(store, completed(1));
+      expect(await store.knownLogs()).toEqual([{ identity: log, keptAs: expect.stringMatching(/^the read model/), removal: expect.stringMatching(/^stop the diary and /) }]);
+    },
+  },
+  {
     name: 'refuses rows that were derived from another log',
     async run(harness) {
       const { store } = await opened(harness, completed(1));

@@ -45,6 +45,13 @@ export class KafkaTestTopic {
     return this.#cluster.topic(this.topic);
   }
 
+  /** Another one after it was created anew. Fails while there is none. */
+  async id(): Promise<string> {
+    const metadata = await this.metadata();
+    if (!metadata) throw new Error(`there is no topic ${this.topic}`);
+    return metadata.topicId;
+  }
+
   /** Resolves when the brokers know nothing of it any more. */
   async delete(): Promise<void> {
     if (!(await this.#cluster.topic(this.topic))) return;

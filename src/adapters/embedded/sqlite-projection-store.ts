@@ -5,6 +5,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { DaybookError } from '../../domain/errors.ts';
 import type { Positions } from '../../domain/log-record.ts';
 import { phaseOf, wasHandedOut, type Attempt } from '../../domain/task-state.ts';
+import type { KnownLog } from '../../ports/known-log.ts';
 import type { Generation, GenerationSummary, ProjectionBatch, ProjectionStore, TaskRow } from '../../ports/projection-store.ts';
 import { openDatabase } from './sqlite-database.ts';
 import {
@@ -58,6 +59,13 @@ export class SqliteProjectionStore implements ProjectionStore {
         `the read model was derived from log ${found}, but the log here is ${logIdentity}. ` +
           `If that is intended, stop the process and delete ${projectionFile}; it is derived again.`,
       );
+    });
+  }
+
+  async knownLogs(): Promise<readonly KnownLog[]> {
+    return this.#transaction(() => {
+      if (!this.#exists('live')) return [];
+      return [{ identity: String(this.#meta('live', 'log_identity')), keptAs: `the read model ${this.#path}`, removal: `stop the diary and delete ${this.#path}` }];
     });
   }
 

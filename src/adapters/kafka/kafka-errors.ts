@@ -38,6 +38,12 @@ export function unavailable(message: string, cause?: unknown): DaybookError {
   return new DaybookError('log-unavailable', message, { cause });
 }
 
+/** @param knownId of the topic that was there before; undefined: none is known */
+export function topicMissing(topic: string, knownId: string | undefined): DaybookError {
+  if (knownId === undefined) return unavailable(`The topic ${topic} does not exist. Create it with: daybook topic create`);
+  return unavailable(`The topic ${topic} (id ${knownId}) does not exist any more: unless it comes back, its history is lost. Restore it; do not create an empty one`);
+}
+
 function innermost(error: unknown): string[] {
   if (!(error instanceof Error)) return [String(error)];
   const parts = partsOf(error);

@@ -87,6 +87,23 @@ describe('appending to Kafka', () => {
     await expect(appender.append(record('a'))).rejects.toThrow('Nothing is written');
   });
 
+  it('writes nothing to another topic than the one it was told of, names both, and says so in its health', async () => {
+    const known = { topicId: '11111111-2222-3333-4444-555555555555', partitions: 12 };
+    const appender = openAppender({ known });
+    await expect(appender.append(record('a'))).rejects.toMatchObject({ code: 'log-unavailable', message: expect.stringMatching(/its id was 1{8}-.*, now it is [0-9a-f-]{36}/) });
+    expect(appender.health()).toMatchObject({ ok: false, detail: expect.stringContaining(known.topicId) });
+  });
+
+  it('is healthy while the topic is there, and not while it is missing or no broker answers', async () => {
+    const appender = openAppender();
+    await eventually(() => appender.health().ok);
+    await testTopic.delete();
+    await eventually(() => !appender.health().ok && /does not exist any more/.test(appender.health().detail));
+    const unreachable = openAppender({ connection: { brokers: ['127.0.0.1:1'] } });
+    await eventually(() => unreachable.health().detail.includes('127.0.0.1:1'));
+    expect(unreachable.health().ok).toBe(false);
+  });
+
   it('notices at the first answer that a partition begins anew', async () => {
     const appender = openAppender();
     for (let index = 0; index < 3; index += 1) await appender.append(record('a'));

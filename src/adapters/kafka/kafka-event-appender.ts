@@ -7,12 +7,15 @@ import { groupByLeader, KafkaCluster } from './kafka-cluster.ts';
 import { settlesWithin, type KafkaConnection } from './kafka-connection.ts';
 import { describeFailure, errorCode, errorName, unavailable } from './kafka-errors.ts';
 import { KafkaProducer, type PartitionAnswer, type ProducedMessage, type SendReport } from './kafka-producer.ts';
+import type { KnownTopic } from './kafka-topic.ts';
 import { maxBatchBytes, maxRecordBytes } from './size-limits.ts';
 import { TopicWatch } from './topic-watch.ts';
 
 export interface KafkaEventAppenderOptions {
   readonly connection: KafkaConnection;
   readonly topic: string;
+  /** The topic that it has to be; default: the first one that is found under that name. */
+  readonly known?: KnownTopic;
   /** A record that was not confirmed after this time is `log-unavailable`; default 4,000 ms. */
   readonly deadlineMs?: number;
   /** Records that may wait, default 20,000; a further one is refused at once. */
@@ -68,14 +71,14 @@ export class KafkaEventAppender implements EventAppender {
   #onIdle: (() => void) | undefined;
 
   /** Connects by itself and keeps trying; until then appends wait for their deadline. */
-  constructor({ connection, topic, deadlineMs = 4_000, maxWaiting = 20_000, maxWaitingBytes = 64 * 1024 * 1024 }: KafkaEventAppenderOptions) {
+  constructor({ connection, topic, known, deadlineMs = 4_000, maxWaiting = 20_000, maxWaitingBytes = 64 * 1024 * 1024 }: KafkaEventAppenderOptions) {
     this.topic = topic;
     this.#deadlineMs = deadlineMs;
     this.#maxWaiting = maxWaiting;
     this.#maxWaitingBytes = maxWaitingBytes;
     this.#cluster = new KafkaCluster(connection);
     this.#producer = new KafkaProducer(connection);
-    this.#watch = new TopicWatch(this.#cluster, topic, () => this.#topicChanged());
+    this.#watch = new TopicWatch(this.#cluster, topic, known, () => this.#topicChanged());
   }
 
   append(record: LogRecord): Promise<AppendedRecord> {
@@ -86,6 +89,11 @@ export class KafkaEventAppender implements EventAppender {
     return new Promise((resolve, reject) => {
       this.#accept({ key: record.key, message, bytes, queuedMs: performance.now(), resolve, reject, settled: false });
     });
+  }
+
+  /** Whether the topic was there lately, and is the one that it has to be. */
+  health(): { readonly ok: boolean; readonly detail: string } {
+    return this.#watch.health;
   }
 
   /** Takes nothing more, waits until every record has settled, which its deadline bounds, and lets go of the connections. Idempotent. */

@@ -6,7 +6,7 @@ import type { Logger } from '../../ports/logger.ts';
 import { fetchPartitions, type FetchedPartition } from './fetch-request.ts';
 import { connectTo, groupByLeader, type KafkaCluster, type TopicMetadata } from './kafka-cluster.ts';
 import { closePool, messageOf } from './kafka-connection.ts';
-import { errorCode, errorName, unavailable } from './kafka-errors.ts';
+import { errorCode, errorName, topicMissing, unavailable } from './kafka-errors.ts';
 import { RecordBatches } from './record-batches.ts';
 
 /** What a cursor reads from. */
@@ -288,7 +288,7 @@ export class KafkaEventCursor implements EventCursor {
 
   #adopt(metadata: TopicMetadata | null): void {
     const { topic } = this.#source;
-    if (!metadata) throw unavailable(`The topic ${topic} does not exist. Create it with: daybook topic create`);
+    if (!metadata) throw topicMissing(topic, this.#topicId);
     this.#topicId ??= metadata.topicId;
     if (metadata.topicId !== this.#topicId) return this.#lose(`the topic was deleted and created anew (its id was ${this.#topicId}, now it is ${metadata.topicId})`);
     this.#metadata = metadata;

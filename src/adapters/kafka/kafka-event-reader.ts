@@ -4,7 +4,7 @@ import type { EventCursor, EventReader } from '../../ports/event-reader.ts';
 import type { Logger } from '../../ports/logger.ts';
 import { KafkaCluster, type TopicMetadata } from './kafka-cluster.ts';
 import { clientOptions, openPool, type KafkaConnection } from './kafka-connection.ts';
-import { describeFailure, unavailable } from './kafka-errors.ts';
+import { describeFailure, topicMissing, unavailable } from './kafka-errors.ts';
 import { KafkaEventCursor } from './kafka-event-cursor.ts';
 import { RecordsAt } from './read-records-at.ts';
 
@@ -97,7 +97,7 @@ export class KafkaEventReader implements EventReader {
 
   async #metadata(): Promise<TopicMetadata> {
     const metadata = await this.#cluster.topic(this.topic);
-    if (!metadata) throw unavailable(`The topic ${this.topic} does not exist. Create it with: daybook topic create`);
+    if (!metadata) throw topicMissing(this.topic, this.#topicId);
     return metadata;
   }
 

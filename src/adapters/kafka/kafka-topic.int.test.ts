@@ -74,6 +74,20 @@ describe('the topic', () => {
     expect((await checkTopic(options, known)).problems).toMatchObject([{ setting: 'topic id' }]);
   });
 
+  it('is not created when that is forbidden, and is refused for ever when it is another one than is known', async () => {
+    const forbidden = new Error('there was one');
+    await expect(ensureTopic(options, { mayCreate: () => Promise.reject(forbidden) })).rejects.toBe(forbidden);
+    expect((await checkTopic(options)).metadata).toBeUndefined();
+    const { topicId } = await ensureTopic(options, { mayCreate: () => Promise.resolve() });
+    const known = { topicId, partitions: 2, removal: 'delete the note' };
+    expect((await ensureTopic(options, { known, mayCreate: () => Promise.reject(forbidden) })).topicId).toBe(topicId);
+    await testTopic.recreate(2);
+    const { metadata } = await checkTopic(options);
+    const error: unknown = await ensureTopic(options, { known }).catch((each: unknown) => each);
+    expect(error).toMatchObject({ code: 'history-lost' });
+    for (const named of [topicId, metadata!.topicId, 'delete the note']) expect(String(error)).toContain(named);
+  });
+
   it('is not known while no broker answers', async () => {
     const unreachable = { ...options, connection: { brokers: ['127.0.0.1:1'] } };
     for (const ask of [checkTopic, createTopic]) {

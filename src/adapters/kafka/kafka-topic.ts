@@ -18,13 +18,27 @@ export interface TopicOptions {
 export interface KnownTopic {
   readonly topicId: string;
   readonly partitions: number;
+  /** How an operator who gives its history up removes what is known of it. */
+  readonly removal?: string;
 }
 
 export interface TopicCheck {
   /** Undefined when the topic does not exist. */
   readonly metadata: TopicMetadata | undefined;
+  /** Every setting that a log depends on; empty when the topic does not exist. */
+  readonly settings: readonly TopicSetting[];
   /** Empty when the topic can be a log. */
   readonly problems: readonly TopicProblem[];
+}
+
+export interface TopicSetting {
+  readonly setting: string;
+  /** Empty when Kafka does not know such a setting. */
+  readonly value: string;
+  readonly required: string;
+  readonly why: string;
+  /** A command; null: the value will do. */
+  readonly fix: string | null;
 }
 
 export interface TopicProblem {
@@ -36,17 +50,31 @@ export interface TopicProblem {
   readonly fix: string;
 }
 
+export interface FormerTopic {
+  /** The topic that it has to be; default: any. */
+  readonly known?: KnownTopic;
+  /** Asked before a missing topic is created; throws what forbids it. */
+  readonly mayCreate?: () => Promise<void>;
+}
+
 /**
  * Creates the topic where it does not exist, and checks it: for the start of every role.
  * @throws DaybookError `configuration-invalid`: it would lose history; names every wrong setting and what mends it
+ * @throws DaybookError `history-lost`: it is another topic than the known one; names both
  * @throws DaybookError `log-unavailable`: the cluster did not answer
+ * @throws what `mayCreate` throws
  */
-export async function ensureTopic(options: TopicOptions): Promise<TopicMetadata> {
-  await createTopic(options);
-  const { metadata, problems } = await checkTopic(options);
+export async function ensureTopic(options: TopicOptions, { known, mayCreate }: FormerTopic = {}): Promise<TopicMetadata> {
+  let { metadata, problems } = await checkTopic(options, known);
+  if (!metadata) {
+    await mayCreate?.();
+    await createTopic(options);
+    ({ metadata, problems } = await checkTopic(options, known));
+  }
   if (metadata && problems.length === 0) return metadata;
   const lines = problems.map(({ setting, problem, fix }) => `- ${setting}: ${problem}\n  ${fix}`);
-  throw new DaybookError('configuration-invalid', `The topic ${options.topic} cannot be the log:\n${lines.join('\n')}`);
+  const isAnother = problems.some(({ setting }) => setting === 'topic id');
+  throw new DaybookError(isAnother ? 'history-lost' : 'configuration-invalid', `The topic ${options.topic} cannot be the log:\n${lines.join('\n')}`);
 }
 
 /**
@@ -86,16 +114,18 @@ export async function createTopicWith(
 export async function checkTopic({ connection, topic }: TopicOptions, known?: KnownTopic): Promise<TopicCheck> {
   return withAdmin(connection, async (admin, cluster) => {
     const metadata = await cluster.topic(topic);
-    if (!metadata) return { metadata: undefined, problems: [missing(topic)] };
+    if (!metadata) return { metadata: undefined, settings: [], problems: [missing(topic)] };
     const replicas = Math.min(...metadata.partitions.map((each) => each.replicas));
-    const settings = await describe(admin, topic);
-    const wrong = rules(replicas).filter(({ setting, accepts }) => !accepts(settings.get(setting) ?? ''));
-    const problems = wrong.map(({ setting, value, why }) => ({
-      setting,
-      problem: `is ${settings.get(setting) ?? 'not known'} and must be ${value}: ${why}`,
-      fix: `kafka-configs.sh --bootstrap-server ${connection.brokers[0]} --alter --entity-type topics --entity-name ${topic} --add-config ${setting}=${value}`,
-    }));
-    return { metadata, problems: [...problems, ...(known ? differences(metadata, known) : [])] };
+    const values = await describe(admin, topic);
+    const settings = rules(replicas).map(({ setting, value: required, accepts, why }): TopicSetting => {
+      const value = values.get(setting) ?? '';
+      const command = `kafka-configs.sh --bootstrap-server ${connection.brokers[0]} --alter --entity-type topics --entity-name ${topic} --add-config ${setting}=${required}`;
+      return { setting, value, required, why, fix: accepts(value) ? null : command };
+    });
+    const problems = settings.flatMap(({ setting, value, required, why, fix }): TopicProblem[] =>
+      fix === null ? [] : [{ setting, problem: `is ${value === '' ? 'not known' : value} and must be ${required}: ${why}`, fix }],
+    );
+    return { metadata, settings, problems: [...problems, ...(known ? differences(metadata, known) : [])] };
   });
 }
 
@@ -138,7 +168,7 @@ function missing(topic: string): TopicProblem {
 }
 
 function differences({ topicId, partitions }: TopicMetadata, known: KnownTopic): TopicProblem[] {
-  const fix = 'Restore the topic it was. Where its history is given up, remove what was derived from it: snapshots and read models';
+  const fix = `Restore the topic it was. Where its history is given up, remove what is known of it: ${known.removal ?? 'snapshots and read models'}`;
   const another = { setting: 'topic id', problem: `is ${topicId} and was ${known.topicId}: the topic was deleted and created anew`, fix };
   const parted = { setting: 'partitions', problem: `are ${partitions.length} and were ${known.partitions}: the records of a task lie in two partitions since`, fix };
   return [...(topicId === known.topicId ? [] : [another]), ...(partitions.length === known.partitions ? [] : [parted])];

@@ -1,7 +1,8 @@
 import type { DaybookError } from '../../domain/errors.ts';
 import type { KafkaCluster, TopicMetadata } from './kafka-cluster.ts';
 import { messageOf } from './kafka-connection.ts';
-import { unavailable } from './kafka-errors.ts';
+import { topicMissing, unavailable } from './kafka-errors.ts';
+import type { KnownTopic } from './kafka-topic.ts';
 
 const watchMs = 2_000;
 const shortestPauseMs = 100;
@@ -16,16 +17,24 @@ export class TopicWatch {
   readonly #topic: string;
   readonly #onChange: () => void;
   #metadata: TopicMetadata | undefined;
+  /** The one that it has to be. */
+  #known: KnownTopic | undefined;
   #refusal: DaybookError | undefined;
   #problem = 'it has not answered yet';
+  /** The cluster knew the topic when it was asked last. */
+  #present = false;
   #timer: NodeJS.Timeout | undefined;
   #looking = false;
   #closed = false;
 
-  /** @param onChange the topic is known, its leaders may have changed, or it is refused */
-  constructor(cluster: KafkaCluster, topic: string, onChange: () => void) {
+  /**
+   * @param known from before: no other topic is taken for it; undefined: the first one that is found
+   * @param onChange the topic is found, its leaders may have changed, or it is refused
+   */
+  constructor(cluster: KafkaCluster, topic: string, known: KnownTopic | undefined, onChange: () => void) {
     this.#cluster = cluster;
     this.#topic = topic;
+    this.#known = known;
     this.#onChange = onChange;
     void this.#look();
   }
@@ -43,6 +52,12 @@ export class TopicWatch {
   /** What stood in the way when the cluster was asked last. */
   get problem(): string {
     return this.#problem;
+  }
+
+  /** Whether the topic was there when it was looked at last, and may be written to. */
+  get health(): { readonly ok: boolean; readonly detail: string } {
+    if (this.#refusal) return { ok: false, detail: this.#refusal.message };
+    return this.#present ? { ok: true, detail: 'the topic is there' } : { ok: false, detail: this.#problem };
   }
 
   refuse(problem: string): void {
@@ -69,9 +84,11 @@ export class TopicWatch {
     this.#looking = true;
     try {
       const metadata = await this.#cluster.topic(this.#topic);
+      this.#present = metadata !== null;
       if (metadata) this.#compare(metadata);
-      else this.#problem = `The topic ${this.#topic} does not exist. Create it with: daybook topic create`;
+      else this.#problem = messageOf(topicMissing(this.#topic, this.#known?.topicId));
     } catch (error) {
+      this.#present = false;
       this.#problem = messageOf(error);
     }
     this.#looking = false;
@@ -84,9 +101,9 @@ export class TopicWatch {
 
   #compare(found: TopicMetadata): void {
     this.#problem = 'its leaders did not confirm';
-    const known = (this.#metadata ??= found);
+    const known = (this.#known ??= { topicId: found.topicId, partitions: found.partitions.length });
     if (found.topicId !== known.topicId) return this.refuse(`it was deleted and created anew (its id was ${known.topicId}, now it is ${found.topicId})`);
-    if (found.partitions.length !== known.partitions.length) return this.refuse(`it had ${known.partitions.length} partitions and now has ${found.partitions.length}, which parts the records of a task`);
+    if (found.partitions.length !== known.partitions) return this.refuse(`it had ${known.partitions} partitions and now has ${found.partitions.length}, which parts the records of a task`);
     this.#metadata = found;
     this.#onChange();
   }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { DaybookError } from '../../domain/errors.ts';
 import type { Positions } from '../../domain/log-record.ts';
+import type { KnownLog } from '../../ports/known-log.ts';
 import type { Generation, GenerationSummary, ProjectionBatch, ProjectionStore, TaskRow } from '../../ports/projection-store.ts';
 import { inTransaction, PostgresPool, type PostgresConnection, type PostgresHealth } from './postgres-pool.ts';
 import {
@@ -42,6 +43,13 @@ export class PostgresProjectionStore implements ProjectionStore {
       `the read model was derived from log ${meta.logIdentity}, but the log here is ${logIdentity}. ` +
         `If that is intended, stop the process and drop the tables in schema ${this.#schema}, or set another schema; they are derived again.`,
     );
+  }
+
+  async knownLogs(): Promise<readonly KnownLog[]> {
+    const { meta } = await this.#transaction((connection) => this.#find(connection, 'live'));
+    if (!meta) return [];
+    const tables = Object.values(tablesOf(this.#schema, 'live')).join(', ');
+    return [{ identity: meta.logIdentity, keptAs: `the read model in PostgreSQL, schema ${this.#schema},`, removal: `stop the diary and run DROP TABLE ${tables}` }];
   }
 
   async applyBatch({ generation, expected, next, lastEventMs, taskIds, change, quarantined }: ProjectionBatch): Promise<boolean> {

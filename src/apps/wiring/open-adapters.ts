@@ -19,6 +19,7 @@ import { kafkaPresence } from './kafka-presence.ts';
 import { projectionOf } from './projection-of.ts';
 import { rabbitmqInspection } from './rabbitmq-inspection.ts';
 import { snapshotStoreOf } from './snapshot-store-of.ts';
+import type { KnownLogs } from './lost-topic.ts';
 
 export interface OpenedAdapters {
   readonly ports: Partial<Record<keyof typeof tokens, unknown>>;
@@ -39,13 +40,14 @@ export interface OpenedAdapters {
 export function openAdapters(config: Config, roles: ReadonlySet<Role>, clock: Clock, logger: Logger): OpenedAdapters {
   const isEmbedded = config.kafkaBrokers === null || config.rabbitmqUrl === null;
   const store = isEmbedded ? openStore(config, clock) : null;
-  const log = config.kafkaBrokers === null && store ? embeddedLog(store) : kafkaLog(config, clock, logger);
+  const snapshotStore = roles.has('dispatcher') ? snapshotStoreOf(config, logger) : null;
+  const knownLogs = async () => [...((await snapshotStore?.knownLogs()) ?? []), ...((await diary?.knownLogs()) ?? [])];
+  const log = config.kafkaBrokers === null && store ? embeddedLog(store) : kafkaLog(config, clock, logger, knownLogs);
   const queue = config.rabbitmqUrl === null && store ? embeddedQueue(store) : rabbitmqQueue(config, clock, logger);
   const claims = usesEmbeddedClaims(config) && store ? embeddedClaims(store, clock, logger) : claimsOf(config, log.identity, clock, logger);
   // Where either is embedded, this process has the only dispatcher and the only worker.
   const presence = isEmbedded ? embeddedPresence() : kafkaPresenceBothWays(config, clock, logger);
-  const snapshotStore = roles.has('dispatcher') ? snapshotStoreOf(config, logger) : null;
-  const diary = roles.has('diary') ? diaryOf(config, store, log.ports.eventReader, clock, logger) : null;
+  const diary: OpenedDiary | null = roles.has('diary') ? diaryOf(config, store, log.ports.eventReader, clock, logger) : null;
   return {
     ports: {
       ...log.ports,
@@ -78,12 +80,14 @@ function usesEmbeddedClaims({ kafkaBrokers, claimsUrl, postgresUrl }: Config): b
 interface OpenedDiary {
   readonly projector: ProjectionControl & Service;
   readonly projectionReader: ProjectionReader;
+  readonly knownLogs: KnownLogs;
   readonly services: readonly Service[];
 }
 
 /** In a thread of its own where log and read model are files; else in this one, which then mostly waits for servers. */
 function diaryOf(config: Config, store: EmbeddedStore | null, reader: EventReader, clock: Clock, logger: Logger): OpenedDiary {
-  if (store && config.kafkaBrokers === null && config.postgresUrl === null) return embeddedDiary(store, config, clock, logger);
+  // Its log is a file, which nobody has to guard.
+  if (store && config.kafkaBrokers === null && config.postgresUrl === null) return { ...embeddedDiary(store, config, clock, logger), knownLogs: () => Promise.resolve([]) };
   return projectionOf(config, reader, clock, logger);
 }
 

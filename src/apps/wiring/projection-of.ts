@@ -11,10 +11,13 @@ import type { ProjectionReader } from '../../ports/projection-reader.ts';
 import type { Service } from '../../ports/service.ts';
 import { hostedAdapter } from '../hosted-adapter.ts';
 import type { Config } from '../config.ts';
+import type { KnownLogs } from './lost-topic.ts';
 
 export interface OpenedProjection {
   readonly projector: Projector;
   readonly projectionReader: ProjectionReader;
+  /** The log that its rows were derived from. */
+  readonly knownLogs: KnownLogs;
   readonly services: readonly Service[];
 }
 
@@ -25,6 +28,7 @@ export function projectionOf(config: Config, reader: EventReader, clock: Clock, 
   return {
     projector,
     projectionReader,
+    knownLogs: () => store.knownLogs(),
     services: [hostedAdapter('read-model', store), hostedAdapter('questions', projectionReader), projector],
   };
 }

@@ -1,37 +1,51 @@
 import { ensureTopic } from '../../adapters/kafka/kafka-topic.ts';
-import { DaybookError, hasCode } from '../../domain/errors.ts';
+import { DaybookError, type ErrorCode } from '../../domain/errors.ts';
 import { sleep, waitAtMost, type Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { DependencyHealth, Service } from '../../ports/service.ts';
 import type { Config } from '../config.ts';
 import { kafkaConnectionOf } from './kafka-connection-of.ts';
+import { notedTopic, noteTopic, removalOfNote, type NotedTopic } from './noted-topic.ts';
+import { refuseLostTopic, type KnownLogs } from './lost-topic.ts';
 
 const startWaitMs = 5_000;
 const pauseMs = 1_000;
+/** Only whoever changes the settings or the topic can help. Everything else is asked again. */
+const refusals: ReadonlySet<string> = new Set<ErrorCode>(['configuration-invalid', 'topic-lost']);
 
 /**
  * Creates the topic where it is missing and asserts that it keeps history for ever, at the start of every role that
  * uses it. A cluster that is away is asked until it answers; the role is not ready until then.
+ *
+ * A missing topic is created only where nothing was derived from it and no role of the data folder has worked with it:
+ * else history was lost, and an empty topic would hide that. Another topic of the same name keeps the role from being
+ * ready, until it is the former one again or what is known of that was removed.
  */
 export class TopicGuard implements Service {
   readonly name = 'topic';
   readonly #config: Config;
   readonly #clock: Clock;
   readonly #logger: Logger;
+  readonly #knownLogs: KnownLogs;
   readonly #stopping = new AbortController();
   #checking: Promise<void> | null = null;
   #identity: string | null = null;
   #problem = 'was not checked yet';
-  /** The topic is there and must not be used. */
+  /** Why the topic must not be used. */
   #refusal: Error | null = null;
 
-  constructor(config: Config, clock: Clock, logger: Logger) {
+  /** @param knownLogs default: this process keeps nothing that was derived from the log */
+  constructor(config: Config, clock: Clock, logger: Logger, knownLogs: KnownLogs = () => Promise.resolve([])) {
     this.#config = config;
     this.#clock = clock;
     this.#logger = logger;
+    this.#knownLogs = knownLogs;
   }
 
-  /** @throws DaybookError `configuration-invalid`: the topic would lose history; names each setting and what mends it */
+  /**
+   * @throws DaybookError `configuration-invalid`: the topic would lose history; names each setting and what mends it
+   * @throws DaybookError `topic-lost`: the topic is missing, and there was one; names what tells of it
+   */
   async start(): Promise<void> {
     this.#checking = this.#checkUntilAnswered();
     await waitAtMost(this.#clock, startWaitMs, this.#checking);
@@ -57,24 +71,41 @@ export class TopicGuard implements Service {
   }
 
   async #checkUntilAnswered(): Promise<void> {
-    const { topic, topicPartitions, topicReplication } = this.#config;
-    const connection = kafkaConnectionOf(this.#config);
-    const replicas = topicReplication === null ? {} : { replicas: topicReplication };
     while (!this.#stopping.signal.aborted) {
       try {
-        const { clusterId, topicId } = await ensureTopic({ connection, topic, partitions: topicPartitions, ...replicas });
-        this.#identity = `${clusterId}/${topicId}`;
+        this.#identity = await this.#check();
         return;
       } catch (error) {
-        this.#problem = error instanceof Error ? error.message : String(error);
-        if (!hasCode(error, 'log-unavailable')) {
+        const problem = error instanceof Error ? error.message : String(error);
+        if (problem !== this.#problem) this.#logger.warn({ problem }, 'the topic cannot be used now; it is checked again and again');
+        this.#problem = problem;
+        if (!(error instanceof DaybookError) || refusals.has(error.code)) {
           this.#refusal = error instanceof Error ? error : new Error(this.#problem);
           this.#logger.error({ error }, 'the topic must not be used as it is');
           return;
         }
       }
-      this.#logger.warn({ problem: this.#problem }, 'the topic could not be checked; trying again');
       await sleep(this.#clock, pauseMs, this.#stopping.signal);
+    }
+  }
+
+  async #check(): Promise<string> {
+    const { topic, topicPartitions, topicReplication } = this.#config;
+    const noted = notedTopic(this.#config);
+    const { clusterId, topicId, partitions } = await ensureTopic(
+      { connection: kafkaConnectionOf(this.#config), topic, partitions: topicPartitions, ...(topicReplication === null ? {} : { replicas: topicReplication }) },
+      { ...(noted === null ? {} : { known: { ...noted, removal: removalOfNote(this.#config) } }), mayCreate: () => refuseLostTopic(this.#config, this.#knownLogs) },
+    );
+    if (noted === null) this.#note({ clusterId, topicId, partitions: partitions.length });
+    return `${clusterId}/${topicId}`;
+  }
+
+  /** A role that cannot write its folder works all the same: it only cannot tell later which topic it was. */
+  #note(topic: NotedTopic): void {
+    try {
+      noteTopic(this.#config, topic);
+    } catch (error) {
+      this.#logger.warn({ error }, 'the data folder cannot be written: a later start will not notice when the topic was replaced');
     }
   }
 }

@@ -1,0 +1,50 @@
+import { checkTopic, createTopic, type TopicProblem, type TopicSetting } from '../adapters/kafka/kafka-topic.ts';
+import { createLogger } from './logging.ts';
+import type { Config } from './config.ts';
+import { kafkaConnectionOf } from './wiring/kafka-connection-of.ts';
+import { refuseLostTopic } from './wiring/lost-topic.ts';
+import { notedTopic, removalOfNote } from './wiring/noted-topic.ts';
+import { snapshotStoreOf } from './wiring/snapshot-store-of.ts';
+
+/** The topic beside what a log needs. */
+export interface TopicReport {
+  readonly topic: string;
+  /** Null when it does not exist. */
+  readonly found: { readonly topicId: string; readonly partitions: number; readonly replicas: number } | null;
+  readonly settings: readonly TopicSetting[];
+  /** Empty when it can be the log. */
+  readonly problems: readonly TopicProblem[];
+}
+
+/**
+ * Compares the topic with what a log needs, and with the topic that the data folder knows. Changes nothing.
+ * @param config with `kafkaBrokers`
+ * @throws DaybookError `log-unavailable`
+ */
+export async function reportTopic(config: Config): Promise<TopicReport> {
+  const noted = notedTopic(config);
+  const known = noted === null ? undefined : { ...noted, removal: removalOfNote(config) };
+  const { metadata, settings, problems } = await checkTopic({ connection: kafkaConnectionOf(config), topic: config.topic }, known);
+  const partitions = metadata?.partitions ?? [];
+  const found = metadata ? { topicId: metadata.topicId, partitions: partitions.length, replicas: Math.min(...partitions.map(({ replicas }) => replicas)) } : null;
+  return { topic: config.topic, found, settings, problems };
+}
+
+/**
+ * Creates the topic as the settings say, where it is missing. One that exists is left as it is.
+ * @param config with `kafkaBrokers`
+ * @returns whether it was created now
+ * @throws DaybookError `topic-lost`: the data folder or a snapshot knows one that was there
+ * @throws DaybookError `log-unavailable`, `snapshot-unavailable`
+ */
+export async function createMissingTopic(config: Config): Promise<boolean> {
+  const { topic, topicPartitions, topicReplication } = config;
+  if ((await reportTopic(config)).found !== null) return false;
+  const snapshots = snapshotStoreOf(config, createLogger({ level: config.logLevel }));
+  try {
+    await refuseLostTopic(config, () => snapshots.knownLogs());
+  } finally {
+    await snapshots.close();
+  }
+  return createTopic({ connection: kafkaConnectionOf(config), topic, partitions: topicPartitions, ...(topicReplication === null ? {} : { replicas: topicReplication }) });
+}
