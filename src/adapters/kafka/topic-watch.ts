@@ -18,6 +18,8 @@ export class TopicWatch {
   #metadata: TopicMetadata | undefined;
   #refusal: DaybookError | undefined;
   #problem = 'it has not answered yet';
+  /** Whether the last look found the topic. */
+  #answered = false;
   #timer: NodeJS.Timeout | undefined;
   #looking = false;
   #closed = false;
@@ -45,6 +47,13 @@ export class TopicWatch {
     return this.#problem;
   }
 
+  /** Why nothing can be written now, as the last look tells, which is at most some 4 s old; null: nothing is known against it. */
+  get trouble(): string | null {
+    if (this.#refusal) return this.#refusal.message;
+    if (!this.#answered) return this.#problem;
+    return this.#isWhole() ? null : `a partition of the topic ${this.#topic} has no leader`;
+  }
+
   refuse(problem: string): void {
     this.#refusal ??= unavailable(`Nothing is written to the topic ${this.#topic} any more: ${problem}. Restore the topic it was, then restart`);
     this.#onChange();
@@ -69,9 +78,11 @@ export class TopicWatch {
     this.#looking = true;
     try {
       const metadata = await this.#cluster.topic(this.#topic);
+      this.#answered = metadata !== null;
       if (metadata) this.#compare(metadata);
       else this.#problem = `The topic ${this.#topic} does not exist. Create it with: daybook topic create`;
     } catch (error) {
+      this.#answered = false;
       this.#problem = messageOf(error);
     }
     this.#looking = false;
