@@ -41,10 +41,11 @@ export async function startWorker(config: Config, entries: readonly CatalogEntry
   const eventAppender = kafkaAppenderOf(config);
   const jobReceiver = new RabbitmqJobReceiver({ url: config.rabbitmqUrl ?? '', topic: config.topic, name: 'daybook worker', clock, logger });
   const heartbeats = kafkaHeartbeats(config);
-  const claims = claimsOf(config, () => guard.identity(), clock, logger);
+  const catalog = new TaskCatalog(entries);
+  const claims = claimsOf(config, () => guard.identity(), clock, logger, catalog.requiresGuard);
   const ports = PortsModule.of({ eventAppender, jobReceiver, ...heartbeats.ports, executionClaims: claims.executionClaims, clock, ids: new SystemIds(clock), logger });
   const plan: ProcessPlan = {
-    modules: [workerRole(ports, config, new TaskCatalog(entries))],
+    modules: [workerRole(ports, config, catalog)],
     services: { standing: [hostedAdapter('log', eventAppender), hostedAdapter('queue', jobReceiver), ...heartbeats.services, ...claims.services, guard], provided: [Worker] },
     addMetrics: () => {},
     drainSeconds: config.drainSeconds,

@@ -508,7 +508,9 @@ describe('Dispatcher', () => {
     await until('handed-out', 'TaskDispatched');
     await accept('delayed', { delayMs: 1_000 });
     await eventually(() => dispatcher.gauges.openTasks === 2);
+    expect(dispatcher.health()).toContainEqual({ name: 'partitions', ok: true, detail: 'holds the only partition' });
     await ownership(dispatcher).stop();
+    expect(dispatcher.health()).toContainEqual({ name: 'partitions', ok: false, detail: 'takes no part' });
     await eventually(() => dispatcher.gauges.openTasks === 0);
     expect(dispatcher.gauges).toEqual({ openTasks: 0, closedTasks: 0, outstanding: 0, unsettled: 0 });
     clock.advance(5_000);

@@ -161,6 +161,7 @@ export class Dispatcher implements Service {
     return [
       { name: 'log', ok: behind === 0 && this.#cursor !== null && problem === null, detail: problem ?? position },
       { name: 'queue', ok: this.#queueProblem === null, detail: this.#queueProblem ?? 'confirming' },
+      this.#ownership.health(),
     ];
   }
 

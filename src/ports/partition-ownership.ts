@@ -1,3 +1,5 @@
+import type { DependencyHealth } from './service.ts';
+
 /**
  * Says which partitions this process may act on, when several processes of a role share the log. It gives the right
  * to act and nothing else: positions are kept elsewhere.
@@ -18,6 +20,9 @@ export interface PartitionOwnership {
    * other process can have got it meanwhile.
    */
   holds(partition: number): boolean;
+
+  /** Whether it takes part in the sharing. Who takes part and holds nothing, because the others hold all, is well. */
+  health(): DependencyHealth;
 
   /** Gives everything up, so that others may take it at once. Idempotent. */
   stop(): Promise<void>;

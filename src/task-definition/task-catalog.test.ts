@@ -89,6 +89,12 @@ describe('finding a handler', () => {
   });
 });
 
+it('says whether a task that it can handle requires a guard', () => {
+  const guarded = defineTask({ type: 'pay', payload, guard: 'required' });
+  expect(new TaskCatalog([guarded, handle(version1, () => null)]).requiresGuard).toBe(false);
+  expect(new TaskCatalog([handle(guarded, () => null), version1]).requiresGuard).toBe(true);
+});
+
 describe('what the catalog refuses', () => {
   it('is what comes from neither defineTask nor handle, with its place', () => {
     expect(() => new TaskCatalog([version1, { type: 'a' } as unknown as CatalogEntry])).toThrow('tasks[1]: must come from defineTask or handle');

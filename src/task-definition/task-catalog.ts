@@ -51,6 +51,11 @@ export class TaskCatalog {
     return this.#handlers.size > 0;
   }
 
+  /** Whether tasks that have a handler here wait when nothing guards their execution. */
+  get requiresGuard(): boolean {
+    return this.definitions.some(({ type, version }) => this.findHandler(type, version)?.definition.guard === 'required');
+  }
+
   /** The definition of a version, or a newer one that takes it through its upcasters. No version: the highest. */
   find(type: string, version?: number): FoundDefinition | null {
     const versions = this.#definitions.get(type);

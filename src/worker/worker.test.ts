@@ -338,6 +338,18 @@ it('waits for the claims when the task requires a guard, before it runs and befo
   expect(runs).toBe(1);
 });
 
+it('is ready again without claims once no job waits for them, for then nobody asks whether they are back', async () => {
+  const rig = new WorkerRig();
+  const guarded = defineTask({ type: 'guarded', payload: z.any(), guard: 'required' }) as TaskDefinition;
+  const finish = gate();
+  rig.claims.down = true;
+  const worker = await rig.startWorker([demoTask(() => finish.promise), handle(guarded, () => null)]);
+  await rig.send();
+  await eventually(() => worker.health().some(({ name, ok }) => name === 'claims' && !ok));
+  finish.open();
+  await eventually(() => worker.health().some(({ name, ok }) => name === 'claims' && ok));
+});
+
 it('refuses to be built for a task that requires a guard where the claims guard nothing', () => {
   const rig = new WorkerRig();
   const guarded = defineTask({ type: 'demo', payload: z.any(), guard: 'required' }) as TaskDefinition;

@@ -139,7 +139,8 @@ export class Worker implements Service {
       { name: 'log', ok: !away, detail: away ? 'takes no events: consuming is paused until it does' : 'takes events' },
       {
         name: 'claims',
-        ok: reachable || !requiresGuard(this.#parts.catalog),
+        // Jobs that need them ask again every second. Without one, nobody would notice that they are back.
+        ok: reachable || this.#inHand.size === 0 || !this.#parts.catalog.requiresGuard,
         detail: guards ? (reachable ? 'guard executions' : 'cannot be reached') : 'none: executions run unguarded',
       },
       this.#presence.health(),
@@ -196,12 +197,8 @@ export class Worker implements Service {
   }
 }
 
-function requiresGuard(catalog: TaskCatalog): boolean {
-  return catalog.definitions.some((definition) => catalog.findHandler(definition.type, definition.version)?.definition.guard === 'required');
-}
-
 function refuseMissingGuard(catalog: TaskCatalog, claims: ExecutionClaims): void {
-  if (claims.guards || !requiresGuard(catalog)) return;
+  if (claims.guards || !catalog.requiresGuard) return;
   const types = catalog.definitions.filter(({ guard }) => guard === 'required').map(({ type }) => type);
   throw new DaybookError('configuration-invalid', `guard: 'required' of ${types.join(', ')} needs claims: configure them, or leave guard out`);
 }

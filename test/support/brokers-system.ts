@@ -1,3 +1,8 @@
+import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { onTestFinished } from 'vitest';
 import { KafkaEventReader } from '../../src/adapters/kafka/kafka-event-reader.ts';
@@ -5,6 +10,8 @@ import { presenceTopicOf } from '../../src/adapters/kafka/presence-topic.ts';
 import { RabbitmqNames } from '../../src/adapters/rabbitmq/rabbitmq-topology.ts';
 import { recordedEvent, type Evidence, type HeldReceipt, type RecordedEvent } from '../guarantees/evidence.ts';
 import { bin, readEffects, startDaybookProcess, type DaybookProcess } from './daybook-process.ts';
+import { submit } from './daybook-http.ts';
+import { eventually } from './eventually.ts';
 import { KafkaTestTopic } from './kafka-harness.ts';
 import { postgresUrl } from './postgres-harness.ts';
 import { depthOf, rabbitmqUrl, removeTopic } from './rabbitmq-broker.ts';
@@ -12,14 +19,34 @@ import { temporaryFolder } from './temporary-folder.ts';
 
 export type Role = 'api' | 'dispatcher' | 'worker' | 'diary';
 
+const rabbitmqTool = fileURLToPath(new URL('../../tools/brokers/rabbitmq-tool.mjs', import.meta.url));
+
+/**
+ * Settings of a dispatcher to which something happens when it sends its first job with that text: `stall-kafka`, its
+ * connections to Kafka fall silent; `freeze`, it stops where it stands, until SIGCONT.
+ */
+export function atDispatch(text: string, what: 'stall-kafka' | 'freeze'): Readonly<Record<string, string>> {
+  return { NODE_OPTIONS: `--import=${new URL('at-dispatch.ts', import.meta.url).href}`, AT_DISPATCH_OF: text, AT_DISPATCH: what };
+}
+
+export interface HeldTask extends HeldReceipt {
+  letEnd(): void;
+}
+
 /** The roles of one system as separate processes on real servers: a topic, queues and a schema of their own. */
 export class BrokersSystem {
   readonly kafka = new KafkaTestTopic();
   readonly folder = temporaryFolder();
   readonly schema: string;
   readonly topic: string;
+  // Asked once: while a test has a server stopped, nobody says where it was.
+  readonly #rabbitmqUrl = rabbitmqUrl();
+  readonly #postgresUrl = postgresUrl();
+  readonly #settings: Readonly<Record<string, string>>;
 
-  constructor() {
+  /** @param settings for every role, beside those that make it quick to notice deaths */
+  constructor(settings: Readonly<Record<string, string>> = {}) {
+    this.#settings = settings;
     this.topic = this.kafka.topic;
     this.schema = this.topic.replaceAll('-', '_');
     onTestFinished(() => this.#remove());
@@ -34,14 +61,15 @@ export class BrokersSystem {
   settings(settings: Readonly<Record<string, string>> = {}): Record<string, string> {
     const all = {
       DAYBOOK_KAFKA_BROKERS: this.kafka.connection.brokers.join(','),
-      DAYBOOK_RABBITMQ_URL: rabbitmqUrl(),
-      DAYBOOK_POSTGRES_URL: postgresUrl(),
+      DAYBOOK_RABBITMQ_URL: this.#rabbitmqUrl,
+      DAYBOOK_POSTGRES_URL: this.#postgresUrl,
       DAYBOOK_SCHEMA: this.schema,
       DAYBOOK_TOPIC: this.topic,
       DAYBOOK_TOPIC_PARTITIONS: '4',
       DAYBOOK_SESSION_MS: '6000',
       DAYBOOK_LEASE_MS: '3000',
       DAYBOOK_DRAIN_SECONDS: '5',
+      ...this.#settings,
       ...settings,
     };
     return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== ''));
@@ -50,6 +78,19 @@ export class BrokersSystem {
   async startAll(): Promise<Record<Role, DaybookProcess>> {
     const [api, dispatcher, worker, diary] = await Promise.all([this.start('api'), this.start('dispatcher'), this.start('worker'), this.start('diary')]);
     return { api, dispatcher, worker, diary };
+  }
+
+  /** Submits a task whose handler runs until it is let end, and waits until it runs. */
+  async submitHeld(url: string, name: string): Promise<HeldTask> {
+    const untilFile = join(this.folder, name.replaceAll(' ', '-'));
+    const held = await submit(url, { type: 'scenario.effect', payload: { name, untilFile } });
+    await eventually(() => this.runsOf(held.id) === 1, { timeoutMs: 20_000 });
+    return { ...held, letEnd: () => writeFileSync(untilFile, '') };
+  }
+
+  /** How often handlers ran for a task, by their own account. */
+  runsOf(taskId: string): number {
+    return readEffects(this.folder).filter((effect) => effect.taskId === taskId).length;
   }
 
   /** The whole log, partition by partition. */
@@ -78,9 +119,23 @@ export class BrokersSystem {
     return { records: await this.records(), receipts, effects: readEffects(this.folder), jobs, parkedJobs: 0, heldClaims: await this.#heldClaims() };
   }
 
+  /** Outcomes of a task that stand in its claims, recorded or not. */
+  async storedOutcomes(taskId: string): Promise<number> {
+    return (await this.sql(`SELECT FROM ${this.schema}.claims WHERE task_id = '${taskId}' AND event_id IS NOT NULL`)).length;
+  }
+
+  /** Jobs that workers hold, as RabbitMQ counts them. Only where `make brokers` runs it. */
+  async unacknowledged(): Promise<number> {
+    const queue = new RabbitmqNames(this.topic).laneQueue('default');
+    const { stdout } = await promisify(execFile)(process.execPath, [rabbitmqTool, 'rabbitmqctl', '-q', '--no-table-headers', 'list_queues', 'name', 'messages_unacknowledged']);
+    const line = stdout.split('\n').find((each) => each.startsWith(`${queue}\t`));
+    if (line === undefined) throw new Error(`RabbitMQ does not list ${queue}: ${stdout}`);
+    return Number(line.split('\t')[1]);
+  }
+
   /** Runs SQL as an outsider would. */
   async sql<Row>(text: string): Promise<Row[]> {
-    const client = new Client({ connectionString: postgresUrl() });
+    const client = new Client({ connectionString: this.#postgresUrl });
     await client.connect();
     try {
       return (await client.query(text)).rows as Row[];

@@ -18,6 +18,8 @@ export const effectTask = defineTask({
     untilFile: z.string().optional(),
   }),
   result: z.object({ attempt: z.number() }),
+  // Longer than any server is away on a busy machine: what waits for a file must not time out.
+  timeout: '2m',
   retry: { maxAttempts: 3, backoff: 'exponential', base: '40ms', max: '1s' },
 });
 

@@ -1,4 +1,5 @@
 import type { PartitionOwnership } from '../../ports/partition-ownership.ts';
+import type { DependencyHealth } from '../../ports/service.ts';
 
 /**
  * The one partition of an embedded log, shared by the dispatchers of the process that owns the folder: the first one
@@ -28,6 +29,12 @@ class Member implements PartitionOwnership {
 
   holds(partition: number): boolean {
     return partition === 0 && this.#line[0] === this;
+  }
+
+  health(): DependencyHealth {
+    const inLine = this.#line.includes(this);
+    const detail = this.holds(0) ? 'holds the only partition' : inLine ? 'waits for the only partition' : 'takes no part';
+    return { name: 'partitions', ok: inLine, detail };
   }
 
   stop(): Promise<void> {

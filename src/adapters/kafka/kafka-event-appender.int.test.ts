@@ -50,6 +50,17 @@ describe('appending to Kafka', () => {
     expect(Math.abs(appended.timestampMs - Date.now())).toBeLessThan(60_000);
   });
 
+  it('knows that the log cannot be written and that it can again, also when nobody writes', async () => {
+    const appender = openAppender();
+    await eventually(() => appender.health().ok);
+    network.stall();
+    await eventually(() => !appender.health().ok);
+    expect(appender.health().detail).toContain('No Kafka broker answered');
+    network.resume();
+    await eventually(() => appender.health().ok);
+    expect(appender.health().detail).toBe('takes events');
+  });
+
   it('sends in halves what is too large together, and rejects only what is too large alone', async () => {
     const appender = openAppender();
     const rejected = (error: unknown): boolean => hasCode(error, 'log-rejected');

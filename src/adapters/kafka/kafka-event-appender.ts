@@ -28,6 +28,8 @@ const recordsPerSend = 1_000;
 const checkMs = 50;
 const shortestHoldMs = 50;
 const longestHoldMs = 500;
+/** How long a failed send is news. */
+const failureCountsMs = 5_000;
 /** Around a record in its batch: lengths, timestamp, offset. */
 const recordOverheadBytes = 32;
 /** The broker will not take that record, or not so many at once. */
@@ -65,6 +67,8 @@ export class KafkaEventAppender implements EventAppender {
   #waiting = 0;
   #waitingBytes = 0;
   #lastFailure: string | undefined;
+  /** When a send failed, if none succeeded since. */
+  #failedMs = -Infinity;
   #flushing: NodeJS.Immediate | undefined;
   #checking: NodeJS.Timeout | undefined;
   #closing: Promise<void> | undefined;
@@ -91,9 +95,14 @@ export class KafkaEventAppender implements EventAppender {
     });
   }
 
-  /** Whether the topic was there lately, and is the one that it has to be. */
+  /**
+   * Whether the log can be written, also while nobody writes: the cluster is asked every 2 s. A send that failed counts
+   * until one succeeds, and for 5 s at most: with nobody sending on, nobody would find out that it works again.
+   */
   health(): { readonly ok: boolean; readonly detail: string } {
-    return this.#watch.health;
+    const isFailing = performance.now() - this.#failedMs < failureCountsMs;
+    const trouble = this.#watch.trouble ?? (isFailing ? this.#problem() : null);
+    return { ok: trouble === null, detail: trouble ?? 'takes events' };
   }
 
   /** Takes nothing more, waits until every record has settled, which its deadline bounds, and lets go of the connections. Idempotent. */
@@ -220,6 +229,7 @@ export class KafkaEventAppender implements EventAppender {
     const stepMs = Math.min(longestHoldMs, (this.#holds.get(leader)?.stepMs ?? shortestHoldMs / 2) * 2);
     this.#holds.set(leader, { untilMs: performance.now() + stepMs, stepMs });
     this.#lastFailure = failure ? describeFailure(failure) : undefined;
+    this.#failedMs = performance.now();
     this.#watch.lookSoon();
     setTimeout(() => this.#flushSoon(), stepMs).unref();
   }
@@ -227,6 +237,7 @@ export class KafkaEventAppender implements EventAppender {
   #release(leader: number): void {
     this.#holds.delete(leader);
     this.#lastFailure = undefined;
+    this.#failedMs = -Infinity;
   }
 
   #topicChanged(): void {

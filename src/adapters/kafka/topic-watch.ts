@@ -21,8 +21,8 @@ export class TopicWatch {
   #known: KnownTopic | undefined;
   #refusal: DaybookError | undefined;
   #problem = 'it has not answered yet';
-  /** The cluster knew the topic when it was asked last. */
-  #present = false;
+  /** Whether the last look found the topic. */
+  #answered = false;
   #timer: NodeJS.Timeout | undefined;
   #looking = false;
   #closed = false;
@@ -54,10 +54,11 @@ export class TopicWatch {
     return this.#problem;
   }
 
-  /** Whether the topic was there when it was looked at last, and may be written to. */
-  get health(): { readonly ok: boolean; readonly detail: string } {
-    if (this.#refusal) return { ok: false, detail: this.#refusal.message };
-    return this.#present ? { ok: true, detail: 'the topic is there' } : { ok: false, detail: this.#problem };
+  /** Why nothing can be written now, as the last look tells, which is at most some 4 s old; null: nothing is known against it. */
+  get trouble(): string | null {
+    if (this.#refusal) return this.#refusal.message;
+    if (!this.#answered) return this.#problem;
+    return this.#isWhole() ? null : `a partition of the topic ${this.#topic} has no leader`;
   }
 
   refuse(problem: string): void {
@@ -84,11 +85,11 @@ export class TopicWatch {
     this.#looking = true;
     try {
       const metadata = await this.#cluster.topic(this.#topic);
-      this.#present = metadata !== null;
+      this.#answered = metadata !== null;
       if (metadata) this.#compare(metadata);
       else this.#problem = messageOf(topicMissing(this.#topic, this.#known?.topicId));
     } catch (error) {
-      this.#present = false;
+      this.#answered = false;
       this.#problem = messageOf(error);
     }
     this.#looking = false;

@@ -11,7 +11,10 @@ export interface PostgresPoolOptions {
   readonly maxConnections?: number;
   /** How long making a connection, or waiting for a free one, may take. Default 3,000 ms. */
   readonly connectTimeoutMs?: number;
-  /** How long the server may work on one statement, locks included, before it gives up. Default 10,000 ms. */
+  /**
+   * How long the server may work on one statement, locks included, before it gives up. Default 10,000 ms. A server that
+   * does not say so counts as silent a second later, or after twice the time where that is less.
+   */
   readonly statementTimeoutMs?: number;
 }
 
@@ -39,7 +42,7 @@ export interface QueryAnswer<Row> {
 
 /** Callers that may wait for a connection; a further one is refused at once. */
 const maxWaiting = 200;
-/** How much longer than the server's own limit an answer may take before the connection counts as dead. */
+/** How much longer than the server's own limit, at most, an answer may take before the connection counts as dead. */
 const answerGraceMs = 1_000;
 /** How old the news of the health may be. */
 const probeAfterMs = 1_000;
@@ -69,7 +72,7 @@ export class PostgresPool {
   constructor(options: PostgresPoolOptions) {
     const { url, applicationName, maxConnections = 4, connectTimeoutMs = 3_000, statementTimeoutMs = 10_000 } = options;
     this.#connectTimeoutMs = connectTimeoutMs;
-    this.#answerTimeoutMs = statementTimeoutMs + answerGraceMs;
+    this.#answerTimeoutMs = statementTimeoutMs + Math.min(answerGraceMs, statementTimeoutMs);
     this.#pool = new Pool({
       connectionString: withLibpqMeaning(url),
       application_name: applicationName,

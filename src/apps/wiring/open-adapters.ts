@@ -44,7 +44,7 @@ export function openAdapters(config: Config, roles: ReadonlySet<Role>, clock: Cl
   const knownLogs = async () => [...((await snapshotStore?.knownLogs()) ?? []), ...((await diary?.knownLogs()) ?? [])];
   const log = config.kafkaBrokers === null && store ? embeddedLog(store) : kafkaLog(config, clock, logger, knownLogs);
   const queue = config.rabbitmqUrl === null && store ? embeddedQueue(store) : rabbitmqQueue(config, clock, logger);
-  const claims = usesEmbeddedClaims(config) && store ? embeddedClaims(store, clock, logger) : claimsOf(config, log.identity, clock, logger);
+  const claims = usesEmbeddedClaims(config) && store ? embeddedClaims(store, clock, logger) : claimsOf(config, log.identity, clock, logger, true);
   // Where either is embedded, this process has the only dispatcher and the only worker.
   const presence = isEmbedded ? embeddedPresence() : kafkaPresenceBothWays(config, clock, logger);
   const diary: OpenedDiary | null = roles.has('diary') ? diaryOf(config, store, log.ports.eventReader, clock, logger) : null;
