@@ -1,6 +1,6 @@
 import type { LoggerService } from '@nestjs/common';
 import { pino, stdSerializers, type DestinationStream } from 'pino';
-import type { LogFields, Logger } from '../ports/logger.ts';
+import type { Logger } from '../ports/logger.ts';
 import type { LogLevel } from './settings.ts';
 
 export interface LoggingOptions {
@@ -27,16 +27,6 @@ export function createLogger({ level, base = {}, pretty = process.stderr.isTTY, 
     },
     lines,
   );
-}
-
-/** A logger whose lines all carry `fields`. */
-export function withFields(logger: Logger, fields: LogFields): Logger {
-  return {
-    debug: (more, message) => logger.debug({ ...fields, ...more }, message),
-    info: (more, message) => logger.info({ ...fields, ...more }, message),
-    warn: (more, message) => logger.warn({ ...fields, ...more }, message),
-    error: (more, message) => logger.error({ ...fields, ...more }, message),
-  };
 }
 
 /** NestJS's own lines: what it does at the start is debug, its warnings and errors are ours. */
