@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createLogger, nestLogger, withFields } from './logging.ts';
+import { createLogger, nestLogger } from './logging.ts';
 
 function collected(options: { readonly pretty: boolean; readonly level?: 'debug' | 'warn' }) {
   const lines: string[] = [];
@@ -9,13 +9,12 @@ function collected(options: { readonly pretty: boolean; readonly level?: 'debug'
 
 it('writes one JSON object a line: level by name, RFC 3339 time, fields, message, the stack of an error', () => {
   const { logger, lines } = collected({ pretty: false });
-  withFields(logger, { part: 'log' }).warn({ taskId: 't', error: new Error('broken') }, 'a thing happened');
+  logger.warn({ taskId: 't', error: new Error('broken') }, 'a thing happened');
   expect(lines).toHaveLength(1);
   expect(JSON.parse(lines[0] ?? '')).toEqual({
     level: 'warn',
     time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/) as string,
     role: 'api',
-    part: 'log',
     taskId: 't',
     error: expect.objectContaining({ message: 'broken', stack: expect.stringContaining('logging.test') as string }) as object,
     msg: 'a thing happened',

@@ -13,8 +13,14 @@ export interface LoggingOptions {
   readonly destination?: DestinationStream;
 }
 
+/** What the process itself logs with. */
+export interface ProcessLogger extends Logger {
+  /** Why the process ends at once. */
+  fatal(fields: LogFields, message: string): void;
+}
+
 /** A logger of JSON lines: `level`, `time` (RFC 3339), the fields given, `msg`. An `error` field is told with its stack. */
-export function createLogger({ level, base = {}, pretty = process.stderr.isTTY, destination }: LoggingOptions): Logger {
+export function createLogger({ level, base = {}, pretty = process.stderr.isTTY, destination }: LoggingOptions): ProcessLogger {
   const stderr = destination ?? pino.destination({ fd: 2, sync: true });
   const lines = pretty ? { write: (line: string) => void stderr.write(prettyLine(line)) } : stderr;
   return pino(
@@ -29,16 +35,6 @@ export function createLogger({ level, base = {}, pretty = process.stderr.isTTY, 
   );
 }
 
-/** A logger whose lines all carry `fields`. */
-export function withFields(logger: Logger, fields: LogFields): Logger {
-  return {
-    debug: (more, message) => logger.debug({ ...fields, ...more }, message),
-    info: (more, message) => logger.info({ ...fields, ...more }, message),
-    warn: (more, message) => logger.warn({ ...fields, ...more }, message),
-    error: (more, message) => logger.error({ ...fields, ...more }, message),
-  };
-}
-
 /** NestJS's own lines: what it does at the start is debug, its warnings and errors are ours. */
 export function nestLogger(logger: Logger): LoggerService {
   const told = (level: 'debug' | 'warn' | 'error') => (message: unknown, ...rest: unknown[]) => {
@@ -49,7 +45,7 @@ export function nestLogger(logger: Logger): LoggerService {
   return { log: told('debug'), debug: told('debug'), verbose: told('debug'), warn: told('warn'), error: told('error'), fatal: told('error') };
 }
 
-const colours: Readonly<Record<string, string>> = { debug: '\u001b[2m', info: '\u001b[32m', warn: '\u001b[33m', error: '\u001b[31m' };
+const colours: Readonly<Record<string, string>> = { debug: '\u001b[2m', info: '\u001b[32m', warn: '\u001b[33m', error: '\u001b[31m', fatal: '\u001b[31m' };
 const dim = '\u001b[2m';
 const plain = '\u001b[0m';
 

@@ -1,13 +1,15 @@
 import type { Logger } from '../ports/logger.ts';
 import type { CatalogEntry } from '../task-definition/task-catalog.ts';
 import type { Config, Role } from './config.ts';
+import { endOnUncaughtError } from './last-words.ts';
 import { loadTasks } from './load-tasks.ts';
 import { createLogger } from './logging.ts';
 import type { RunningRole } from './running-role.ts';
 
 /**
  * Runs a role, or all of them, until SIGTERM or SIGINT. Prints one line on stdout once it is ready. Resolves with the
- * exit code of an orderly end, after the drain. A second signal ends the process at once.
+ * exit code of an orderly end, after the drain. A second signal ends the process at once, and so does an error that
+ * nothing caught.
  *
  * A role on its own shares the log with the others, which needs a server; `loadConfig` has refused it where none is
  * named.
@@ -18,6 +20,8 @@ import type { RunningRole } from './running-role.ts';
 export async function runRole(role: Role | 'all', config: Config, directory = process.cwd()): Promise<number> {
   const stopped = listenForSignals();
   const logger = createLogger({ level: config.logLevel, base: { role } });
+  // Said at every level, 'silent' included: it is the only trace that the process leaves.
+  endOnUncaughtError(createLogger({ level: 'error', base: { role } }));
   const system = await startRole(role, config, logger, directory);
   process.stdout.write(`${JSON.stringify({ ready: true, role, port: system.listening?.port ?? null, pid: process.pid })}\n`);
   await stopped;

@@ -149,6 +149,17 @@ describe('a type that no worker knows yet', () => {
     given(unknownAt(t0 + 3_599_999)).when(second(9_999)).then({ type: 'ScheduleRetry', attempt: 2, reason: 'failed' });
   });
 
+  // A delay of nothing would run it, free of charge, as often as queue and log can.
+  it.each([
+    ['1 ms', { baseMs: 1, maxMs: 300_000 }, 1_000],
+    ['0 ms', { baseMs: 0, maxMs: 0 }, 1_000],
+    ['1 s, halved by its jitter', { baseMs: 1_000, maxMs: 300_000 }, 1_000],
+    ['1 min', { baseMs: 60_000, maxMs: 300_000 }, 44_859],
+  ])('is not tried again within a second, with a base of %s', (_name, delays, expectedMs) => {
+    const unknown = unknownAt(second(7), history().accepted({ retry: { ...oneAttempt, ...delays } }));
+    given(unknown).when(second(9_999)).then({ type: 'ScheduleRetry', attempt: 2, dueAtMs: second(7) + expectedMs });
+  });
+
   it('uses up an attempt after the first hour', () => {
     given(unknownAt(t0 + 3_600_000)).when(second(9_999)).then({ type: 'FailPermanently', reason: 'attempts-exhausted', attempts: 1 });
   });

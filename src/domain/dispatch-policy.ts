@@ -19,6 +19,12 @@ export interface PresumedLost {
   readonly issue: number;
 }
 
+/**
+ * The least delay after an `unknown-type` failure, whatever the task's policy says: such retries use up no attempt for
+ * an hour, and a policy of 1 ms would spend that hour filling queue and log.
+ */
+const unknownTypeDelayMs = 1_000;
+
 export type Decision =
   /** Publish the job, wait for the broker's confirm, record `TaskDispatched`. */
   | { readonly type: 'Dispatch'; readonly attempt: number; readonly queue: string; readonly issue: number }
@@ -86,7 +92,8 @@ function afterFailure(state: TaskState, accepted: Accepted, failed: Attempt, fai
   if (cause === 'crash-loop' || cause === 'delivery-limit') return failPermanently(cause, failed, eventId);
   if (!error.retryable) return failPermanently('not-retryable', failed, eventId);
   if (attemptsUsed(state, policy) >= accepted.retry.maxAttempts) return failPermanently('attempts-exhausted', failed, eventId);
-  const delayMs = retryDelayMs(accepted.retry, state.taskId, failed.attempt, error.retryAfterMs);
+  const policyDelayMs = retryDelayMs(accepted.retry, state.taskId, failed.attempt, error.retryAfterMs);
+  const delayMs = cause === 'unknown-type' ? Math.max(unknownTypeDelayMs, policyDelayMs) : policyDelayMs;
   const dueAtMs = Math.min(latestInstantMs, failure.timeMs + delayMs);
   // A retry that would only become due after the expiry can never start: the task ends now instead of then.
   const expiresAtMs = startDeadlineMs(state);

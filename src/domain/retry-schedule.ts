@@ -6,7 +6,7 @@ export interface RetryPolicy {
   readonly backoff: 'exponential' | 'fixed';
   /** Delay after the first failed attempt, before jitter. */
   readonly baseMs: number;
-  /** No delay is longer, a handler's `RetryAfter` included. */
+  /** No delay is longer, a handler's `RetryAfter` included; only the second after an `unknown-type` failure may be. */
   readonly maxMs: number;
 }
 

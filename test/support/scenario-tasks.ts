@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync } from 'node:fs';
+import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { defineTask, handle } from 'daybook';
 import { z } from 'zod';
@@ -16,6 +16,8 @@ export const effectTask = defineTask({
     failures: z.number().optional(),
     /** The handler waits until this file exists. */
     untilFile: z.string().optional(),
+    /** Unless this file exists, the handler makes it and leaves an error behind that nothing catches. */
+    uncaught: z.object({ onceFile: z.string(), as: z.enum(['rejection', 'exception']) }).optional(),
   }),
   result: z.object({ attempt: z.number() }),
   // Longer than any server is away on a busy machine: what waits for a file must not time out.
@@ -24,10 +26,21 @@ export const effectTask = defineTask({
 });
 
 export default [
-  handle(effectTask, async ({ name, failures = 0, untilFile }, { taskId, attempt, signal }) => {
+  handle(effectTask, async ({ name, failures = 0, untilFile, uncaught }, { taskId, attempt, signal }) => {
     if (ledger !== undefined) appendFileSync(ledger, `${JSON.stringify({ taskId, attempt, pid: process.pid })}\n`);
+    if (uncaught !== undefined && !existsSync(uncaught.onceFile)) await leaveUncaught(uncaught);
     while (untilFile !== undefined && !existsSync(untilFile)) await delay(5, undefined, { signal });
     if (attempt <= failures) throw new Error(`${name} fails in attempt ${attempt}`);
     return { attempt };
   }),
 ];
+
+/** Never returns: the process ends of it. */
+async function leaveUncaught({ onceFile, as }: { readonly onceFile: string; readonly as: 'rejection' | 'exception' }): Promise<void> {
+  writeFileSync(onceFile, '');
+  if (as === 'rejection') void Promise.reject(new RangeError('nobody waits for this'));
+  else setTimeout(() => {
+    throw new RangeError('nobody catches this');
+  });
+  await delay(60_000);
+}

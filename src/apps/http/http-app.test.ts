@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { checksum, openApiEdge } from '../../../test/support/api-edge.ts';
 import { optionNames } from '../../domain/acceptance.ts';
@@ -156,6 +156,44 @@ describe('hostile bodies', () => {
     expect((await submit(bodyOf(2_000))).statusCode).toBe(202);
     const answer = await submit(bodyOf(2_001));
     expect([answer.statusCode, answer.json<{ code: string }>().code]).toEqual([413, 'payload-too-large']);
+  });
+
+  describe('a body far beyond the limit', () => {
+    // More than the buffers of both sockets hold, so that the sender is still sending when the answer is ready.
+    const length = 32 * 1_024 * 1_024;
+
+    it.each([
+      ['a length, Connection: close', `Content-Length: ${length}\r\nConnection: close`, false],
+      ['a length, kept alive', `Content-Length: ${length}`, false],
+      ['chunks, Connection: close', 'Transfer-Encoding: chunked\r\nConnection: close', true],
+    ])('is taken to its end, so that a client that sends first and reads then reads the 413: %s', async (_name, headers, isChunked) => {
+      const { app } = await openApiEdge();
+      const { port } = await app.listen('127.0.0.1', 0);
+      const answer = await sendThenRead(port, `POST /v1/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${headers}\r\n\r\n`, length, isChunked);
+      expect(answer).toMatch(/^HTTP\/1.1 413 /);
+      expect(answer).toContain('"code":"payload-too-large"');
+    });
+
+    it('is taken to its end for every other answer that comes before it, too', async () => {
+      const { app } = await openApiEdge();
+      const { port } = await app.listen('127.0.0.1', 0);
+      const head = `POST /v1/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: ${length}\r\nConnection: close\r\n\r\n`;
+      expect(await sendThenRead(port, head, length, false)).toMatch(/^HTTP\/1.1 415 /);
+    });
+
+    it('is answered at once, for a client that reads while it sends', async () => {
+      const { app } = await openApiEdge();
+      const { port } = await app.listen('127.0.0.1', 0);
+      const request = `POST /v1/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n{`;
+      expect(await firstAnswer(port, request)).toContain('"code":"payload-too-large"');
+    });
+
+    it('is not taken for ever', { timeout: 20_000 }, async () => {
+      const { app } = await openApiEdge();
+      const { port } = await app.listen('127.0.0.1', 0);
+      const request = 'POST /v1/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000000000000\r\n\r\n';
+      expect(await bytesTaken(port, request)).toBeLessThan(100 * 1_024 * 1_024);
+    });
   });
 
   it.each([
@@ -345,5 +383,55 @@ function rawRequest(port: number, text: string): Promise<string> {
     const socket = connect(port, '127.0.0.1', () => socket.write(text));
     socket.setTimeout(5_000, () => reject(new Error('no answer within 5 s')));
     socket.setEncoding('utf8').on('data', (part: string) => (answer += part)).on('close', () => resolve(answer)).on('error', reject);
+  });
+}
+
+const part = Buffer.alloc(64 * 1_024, ' ');
+
+/** Sends a body and reads only when all of it is sent, as simple clients do. Fails where the connection breaks first. */
+async function sendThenRead(port: number, head: string, length: number, isChunked: boolean): Promise<string> {
+  const socket = connect(port, '127.0.0.1').pause();
+  const frame = isChunked ? Buffer.concat([Buffer.from(`${part.length.toString(16)}\r\n`), part, Buffer.from('\r\n')]) : part;
+  await written(socket, head);
+  for (let sent = 0; sent < length; sent += part.length) await written(socket, frame);
+  if (isChunked) await written(socket, '0\r\n\r\n');
+  return answerOn(socket);
+}
+
+/** Sends a part of a request, and waits for what comes back meanwhile. */
+async function firstAnswer(port: number, request: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  await written(socket, request);
+  return answerOn(socket);
+}
+
+async function answerOn(socket: Socket): Promise<string> {
+  socket.setTimeout(5_000, () => socket.destroy(new Error('no answer within 5 s')));
+  let answer = '';
+  for await (const text of socket.setEncoding('utf8')) {
+    answer += String(text);
+    if (answer.endsWith('}')) break;
+  }
+  return answer;
+}
+
+/** Sends without end, and counts what is taken until the server breaks the connection. */
+async function bytesTaken(port: number, head: string): Promise<number> {
+  const socket = connect(port, '127.0.0.1').resume();
+  let taken = 0;
+  try {
+    for (await written(socket, head); taken < 1_024 ** 3; taken += part.length) await written(socket, part);
+  } catch {
+    // Broken, as it must be.
+  }
+  socket.destroy();
+  return taken;
+}
+
+function written(socket: Socket, bytes: Buffer | string): Promise<void> {
+  // The write that met the error tells it.
+  if (socket.listenerCount('error') === 0) socket.on('error', () => {});
+  return new Promise((resolve, reject) => {
+    socket.write(bytes, (error) => (error ? reject(error) : resolve()));
   });
 }

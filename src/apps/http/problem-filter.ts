@@ -2,6 +2,7 @@ import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from '../../ports/logger.ts';
 import type { Role } from '../config.ts';
+import { hasUnreadBody, lingeringAnswer } from './lingering-answer.ts';
 import { isProblemShape, notFound, problemContentType, problemDocument, type ProblemShape } from './problem-document.ts';
 import { otherRole } from './role-routes.ts';
 
@@ -36,8 +37,10 @@ export class ProblemFilter implements ExceptionFilter {
     if (reply.sent) return;
     if (problem.retryAfterSeconds !== undefined) reply.header('Retry-After', String(problem.retryAfterSeconds));
     if (status === 401) reply.header('WWW-Authenticate', 'Bearer');
-    if (status === 413) readOn(request, reply);
-    reply.status(status).type(problemContentType).send(JSON.stringify(problemDocument(problem, request.id)));
+    const document = JSON.stringify(problemDocument(problem, request.id));
+    reply.status(status).type(problemContentType);
+    if (hasUnreadBody(request.raw)) reply.header('Content-Length', Buffer.byteLength(document)).send(lingeringAnswer(document, request.raw));
+    else reply.send(document);
   }
 
   #problemOf(thrown: unknown, request: FastifyRequest): ProblemShape {
@@ -47,15 +50,6 @@ export class ProblemFilter implements ExceptionFilter {
     }
     return frameworkProblem(thrown) ?? internal;
   }
-}
-
-/**
- * Takes the rest of a body that is too large, within the request's time limit: a client that is still sending would
- * find the connection reset before it could read why.
- */
-function readOn(request: FastifyRequest, reply: FastifyReply): void {
-  request.raw.resume();
-  reply.removeHeader('connection');
 }
 
 const internal: ProblemShape = {
