@@ -31,6 +31,7 @@ export function workerRole(ports: DynamicModule, config: Config, catalog: TaskCa
     presenceMs: config.presenceMs,
     maxResultBytes: config.resultLimitBytes,
     maxPayloadBytes: config.payloadLimitBytes,
+    maxDepth: config.depthLimit,
   });
 }
 

@@ -16,6 +16,7 @@ export interface ChildTaskParts {
   /** The queues that a child may ask for. */
   readonly queues: ReadonlySet<string>;
   readonly maxPayloadBytes: number;
+  readonly maxDepth: number;
 }
 
 /** Submits a task on behalf of the task with id `parentId`; see `HandlerContext.submit`. */
@@ -31,7 +32,7 @@ export async function submitChild(
   if (typeof key !== 'string' || key === '' || key.length > longestKey) {
     throw invalid(type, [{ pointer: '/options/key', rule: `must be 1 to ${longestKey} characters` }]);
   }
-  const sent = toJson(payload);
+  const sent = toJson(payload, parts.maxDepth);
   if ('problem' in sent) throw invalid(type, [{ pointer: '/payload', rule: sent.problem }]);
   if (sent.bytes > parts.maxPayloadBytes) {
     throw invalid(type, [{ pointer: '/payload', rule: `must not exceed ${parts.maxPayloadBytes} bytes, has ${sent.bytes}` }]);

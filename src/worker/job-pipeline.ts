@@ -32,6 +32,7 @@ export interface JobPipelineParts {
   readonly workerId: string;
   readonly maxResultBytes: number;
   readonly maxPayloadBytes: number;
+  readonly maxDepth: number;
 }
 
 /** An attempt with so many executions that never ended runs alone, so that it takes no innocent neighbour along. */
@@ -181,7 +182,7 @@ export class JobPipeline {
   }
 
   async #run(delivery: JobDelivery, found: FoundHandler, slot: Slot, execution: Execution): Promise<Step> {
-    const { writer, producer, clock, workerId, maxResultBytes, logger } = this.#parts;
+    const { writer, producer, clock, workerId, maxResultBytes, maxDepth, logger } = this.#parts;
     const { job, redelivered } = delivery;
     const { executionId, breakOff } = execution;
     const { guard, version: handlerVersion } = found.definition;
@@ -199,7 +200,7 @@ export class JobPipeline {
     if (!ours) return again({ started: true });
     const run = new ExecutionContext(this.#contextParts(), job, executionId, breakOff);
     this.#running.add(breakOff);
-    const { outcome, stillRunning } = await runHandler({ job, found, context: run.context, breakOff, clock, maxResultBytes });
+    const { outcome, stillRunning } = await runHandler({ job, found, context: run.context, breakOff, clock, maxResultBytes, maxDepth });
     this.#running.delete(breakOff);
     slot.giveBack(stillRunning);
     const quiet = run.end();
@@ -314,8 +315,8 @@ export class JobPipeline {
   }
 
   #contextParts() {
-    const { producer, clock, logger, catalog, maxPayloadBytes } = this.#parts;
-    return { producer, clock, logger, queues: catalog.queues, maxPayloadBytes };
+    const { producer, clock, logger, catalog, maxPayloadBytes, maxDepth } = this.#parts;
+    return { producer, clock, logger, queues: catalog.queues, maxPayloadBytes, maxDepth };
   }
 }
 

@@ -19,6 +19,7 @@ export interface HandlerCall {
   readonly breakOff: BreakOff;
   readonly clock: Clock;
   readonly maxResultBytes: number;
+  readonly maxDepth: number;
 }
 
 /** How a handler's run ended for the worker. */
@@ -123,10 +124,10 @@ async function parsePayload({ definition, upcast }: FoundHandler, payload: JsonV
   return { error: refusal('PayloadInvalid', 'payload-invalid', `the payload breaks its schema: ${inWords(checked.issues)}`) };
 }
 
-async function checkResult({ found: { definition }, maxResultBytes }: HandlerCall, value: unknown): Promise<Work> {
+async function checkResult({ found: { definition }, maxResultBytes, maxDepth }: HandlerCall, value: unknown): Promise<Work> {
   const checked = definition.result ? await definition.result['~standard'].validate(value) : { value };
   if (checked.issues) return resultInvalid(`the result breaks its schema: ${inWords(checked.issues)}`);
-  const converted = toJson(checked.value);
+  const converted = toJson(checked.value, maxDepth);
   if ('problem' in converted) return resultInvalid(`the result: ${converted.problem}`);
   if (converted.bytes > maxResultBytes) {
     const message = `the result has ${converted.bytes} bytes, at most ${maxResultBytes} are kept: store it elsewhere and return where`;

@@ -3,14 +3,14 @@ import { findJsonProblem, type JsonValue } from '../domain/json.ts';
 /** A value as JSON writes it, and its size in bytes of UTF-8; or the rule that it breaks. */
 export type JsonConversion = { readonly json: JsonValue; readonly bytes: number } | { readonly problem: string };
 
-const maxDepth = 32;
-
 /**
  * Turns what a handler gave into JSON as `JSON.stringify` does (dates become text, undefined members are left out),
  * but refuses what would be lost on the way: functions, infinite numbers, broken text. Nothing at all becomes null.
  * Never throws.
+ *
+ * @param maxDepth the most levels of objects and lists
  */
-export function toJson(value: unknown): JsonConversion {
+export function toJson(value: unknown, maxDepth: number): JsonConversion {
   if (value === undefined || value === null) return { json: null, bytes: 4 };
   try {
     const text = JSON.stringify(value) as string | undefined;
@@ -19,7 +19,10 @@ export function toJson(value: unknown): JsonConversion {
     if (text.includes('null')) JSON.stringify(value, refuseInfinite);
     const json = JSON.parse(text) as JsonValue;
     const problem = findJsonProblem(json, maxDepth);
-    if (problem) return { problem: `${problem.pointer === '' ? 'it' : problem.pointer} ${problem.detail}` };
+    if (problem) {
+      const limit = problem.rule === 'depth' ? `: at most ${maxDepth} levels` : '';
+      return { problem: `${problem.pointer === '' ? 'it' : problem.pointer} ${problem.detail}${limit}` };
+    }
     return { json, bytes: Buffer.byteLength(text) };
   } catch (error) {
     if (error instanceof InfiniteNumber) return { problem: 'every number must be finite' };

@@ -36,6 +36,8 @@ export interface WorkerSettings {
   readonly maxResultBytes?: number;
   /** Of a child task's payload, likewise. Default 256 KiB. */
   readonly maxPayloadBytes?: number;
+  /** Levels of objects and lists in a result or a child task's payload. Default 32. */
+  readonly maxDepth?: number;
 }
 
 export interface WorkerParts {
@@ -81,7 +83,7 @@ export class Worker implements Service {
   /** @throws DaybookError `configuration-invalid`: a task requires a guard, and the claims guard nothing */
   constructor(parts: WorkerParts) {
     const { claims, producer, clock, ids, logger, catalog } = parts;
-    const { workerId, concurrency = 16, leaseMs = 10_000, maxResultBytes = 262_144, maxPayloadBytes = 262_144 } = parts.settings;
+    const { workerId, concurrency = 16, leaseMs = 10_000, maxResultBytes = 262_144, maxPayloadBytes = 262_144, maxDepth = 32 } = parts.settings;
     refuseMissingGuard(catalog, claims);
     this.#parts = parts;
     this.#pauses = new Pauses(clock);
@@ -108,6 +110,7 @@ export class Worker implements Service {
       workerId,
       maxResultBytes,
       maxPayloadBytes,
+      maxDepth,
     });
     const { presence: writer, settings: { queues, presenceMs = 15_000 } } = parts;
     const held = () => [...this.#inHand.values()].map(({ taskId, attempt }) => ({ taskId, attempt }));

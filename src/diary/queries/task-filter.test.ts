@@ -26,7 +26,8 @@ it.each([
   ['tags.x:1', "'tags.x' is no qualifier: did you mean 'tag.NAME'?"],
   ['tag:acme', "'tag' is no qualifier: did you mean 'tag.NAME'?"],
   ['colour:red', "'colour' is no qualifier; qualifiers are state, type"],
-  ['state:faild', "has no 'faild': did you mean 'failed'?"],
+  ['state:faild', "has no 'faild': did you mean 'failed'? States are accepted"],
+  ['state:xyz', "has no 'xyz': states are accepted"],
   ['failed', "'failed' must have the form qualifier:value"],
   [':x', 'must have the form'],
   ['state:', "'state' must have a value"],
@@ -39,4 +40,8 @@ it.each([
   ['x'.repeat(1_001), 'at most 1000 characters'],
 ])('refuses what it cannot read, and says what would do (%#)', (text, rule) => {
   expect(() => parseTaskFilter(text, now)).toThrow(expect.objectContaining({ status: 400, code: 'invalid-filter', detail: expect.stringContaining(rule) }));
+});
+
+it.each(['stat:failed', 'colour:red', 'state:faild', 'state:xyz', 'failed', 'age:10m', 'x'.repeat(1_001)])('ends each sentence once (%#)', (text) => {
+  expect(() => parseTaskFilter(text, now)).toThrow(/[^.?][.?]$/);
 });

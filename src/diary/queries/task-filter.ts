@@ -75,7 +75,9 @@ function phasesOf(value: string): TaskPhase[] {
     const phase = phases.find((known) => known === word);
     if (phase) return phase;
     const near = nearNames(word, phases)[0];
-    throw invalidFilter('state', `has no '${word.slice(0, longestEcho)}': ${near ? `did you mean '${near}'? ` : ''}states are ${phases.join(', ')}`);
+    const states = phases.join(', ');
+    const hint = near ? `did you mean '${near}'? States are ${states}` : `states are ${states}`;
+    throw invalidFilter('state', `has no '${word.slice(0, longestEcho)}': ${hint}`);
   });
 }
 
@@ -113,6 +115,7 @@ function unknownQualifier(qualifier: string): QueryProblem {
 }
 
 function invalidFilter(word: string, rule: string): QueryProblem {
-  const detail = word === '' ? `The filter ${rule}.` : `'${word.slice(0, longestEcho)}' ${rule}.`;
+  const sentence = `${word === '' ? 'The filter' : `'${word.slice(0, longestEcho)}'`} ${rule}`;
+  const detail = sentence.endsWith('?') ? sentence : `${sentence}.`;
   return new QueryProblem({ status: 400, code: 'invalid-filter', title: 'The filter is not understood', detail, errors: [{ pointer: 'q', detail }] });
 }
