@@ -1,9 +1,10 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { expectGuarantees } from '../guarantees/guarantees.ts';
 import { BrokersSystem } from '../support/brokers-system.ts';
 import { submit } from '../support/daybook-http.ts';
 import { readEffects } from '../support/daybook-process.ts';
 import { eventually } from '../support/eventually.ts';
+import { ownServer } from '../support/own-server.ts';
 import { removeTopic } from '../support/rabbitmq-broker.ts';
 
 const patience = { timeoutMs: 60_000 };
@@ -11,14 +12,27 @@ const jobs = 500;
 /** So that a loss is found within seconds. */
 const quick = { DAYBOOK_SWEEP_MS: '1000', DAYBOOK_PRESENCE_MS: '3000' };
 
-it('ends every task whose job waited in a queue that was lost, and records that it was issued again', async () => {
+const rabbitmq = ownServer('rabbitmq');
+
+describe('jobs that wait in RabbitMQ', () => {
+  it('are issued again, and every task ends, when their queue is deleted', () => loseJobsBy((topic) => removeTopic(topic, ['default'])));
+
+  it.skipIf(!rabbitmq)('are issued again, and every task ends, when RabbitMQ is wiped', () =>
+    loseJobsBy(async () => {
+      await rabbitmq!.wipe();
+      await rabbitmq!.bringBack();
+    }),
+  );
+});
+
+async function loseJobsBy(lose: (topic: string) => Promise<void>): Promise<void> {
   const system = new BrokersSystem();
   const [api] = await Promise.all([system.start('api'), system.start('dispatcher', quick)]);
   const receipts = await Promise.all(Array.from({ length: jobs }, (_, index) => submit(api.url, { type: 'scenario.effect', payload: { name: `task ${index}` } })));
   const recorded = async (type: string) => (await system.records()).filter((record) => record.type === type);
   await eventually(async () => (await recorded('TaskDispatched')).length === jobs, patience);
 
-  await removeTopic(system.topic, ['default']);
+  await lose(system.topic);
   await system.start('worker', quick);
   await eventually(async () => (await recorded('TaskExecutionCompleted')).length === jobs, patience);
 
@@ -31,4 +45,4 @@ it('ends every task whose job waited in a queue that was lost, and records that 
     ]);
   }
   expectGuarantees(await system.evidence(receipts));
-});
+}

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
@@ -55,6 +55,13 @@ export class OwnServer {
     onTestFinished(() => this.bringBack());
     if (outage === 'stopped') await this.#run('stop.mjs');
     else this.#freeze();
+  }
+
+  /** Stops it and removes all that it holds; `bringBack` starts it empty. Only of RabbitMQ, the one that may lose everything. */
+  async wipe(): Promise<void> {
+    if (this.#name !== 'rabbitmq') throw new Error(`${this.#name} is never wiped by a test`);
+    await this.begin('stopped');
+    rmSync(join(folder, this.#name, 'data'), { recursive: true });
   }
 
   /** Wakes or starts it; resolves when it has answered a round trip. */
