@@ -94,16 +94,22 @@ describe('the writer', () => {
     expect((await place.metadata())?.partitions).toHaveLength(1);
   });
 
-  it('fails in time where no broker answers, also when it is closed meanwhile', async () => {
-    const writer = new KafkaPresenceWriter({ connection: { brokers: ['127.0.0.1:1'] }, topic, deadlineMs: 500 });
+  it('fails at its deadline while Kafka is silent, at once where nobody listens, and in time when it is closed meanwhile', async () => {
+    const network = new StalledNetwork();
+    closing.push(async () => network.close());
+    const silent = new KafkaPresenceWriter({ connection: place.connection, topic, deadlineMs: 200 });
+    closing.push(() => silent.close());
+    network.stall();
+    await expectRefusalWithin(800, silent.write(beat(1)));
+    network.resume();
+
+    const writer = new KafkaPresenceWriter({ connection: { brokers: ['127.0.0.1:1'] }, topic });
     closing.push(() => writer.close());
-    const startedMs = performance.now();
-    await expect(writer.write(beat(1))).rejects.toSatisfy((error) => hasCode(error, 'log-unavailable'));
-    expect(performance.now() - startedMs).toBeLessThan(1_500);
+    await expectRefusalWithin(1_500, writer.write(beat(1)));
     const pending = [writer.write(beat(2)), writer.write(beat(3))].map((each) => each.catch((error: unknown) => String(error)));
     await writer.close();
     await Promise.all(pending);
-    await expect(writer.write(beat(4))).rejects.toSatisfy((error) => hasCode(error, 'log-unavailable'));
+    await expectRefusalWithin(100, writer.write(beat(4)));
   });
 });
 
@@ -201,6 +207,12 @@ describe('a presence on Kafka that', () => {
 
 function beat(number: number): Heartbeat {
   return { workerId: 'worker-1', timeMs: Date.UTC(2026, 0, 1) + 5_000 * number, stopped: false, startedAtMs: Date.UTC(2026, 0, 1), queues: ['default'], concurrency: 1, held: [] };
+}
+
+async function expectRefusalWithin(deadlineMs: number, writing: Promise<void>): Promise<void> {
+  const startedMs = performance.now();
+  await expect(writing).rejects.toSatisfy((error) => hasCode(error, 'log-unavailable'));
+  expect(performance.now() - startedMs).toBeLessThan(deadlineMs);
 }
 
 function openWriter(): KafkaPresenceWriter {
