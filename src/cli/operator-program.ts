@@ -49,15 +49,15 @@ function addDemo(program: Command, act: Act): void {
     .helpGroup('Run:')
     .option('--data-dir <folder>', 'where its data goes: an empty folder; default: a temporary one')
     .option('--keep', 'go on serving when it is over, until Ctrl-C')
-    .addOption(new Option('--brokers', 'not built yet: on Kafka and RabbitMQ').hideHelp())
+    .addOption(new Option('--brokers', 'on Kafka, RabbitMQ and PostgreSQL: those of DAYBOOK_*, else of make brokers').conflicts('dataDir'))
     .addOption(new Option('--chaos', 'not built yet: with faults').hideHelp())
     .action((folder: string | undefined, given: { dataDir?: string; keep?: true; brokers?: true; chaos?: true }) =>
       act(async ({ terminal }) => {
-        if (given.brokers) throw notBuiltYet('the demo on Kafka and RabbitMQ (--brokers)');
         if (given.chaos) throw notBuiltYet('the demo with faults (--chaos)');
+        const { placeOnBrokers, placeOnFiles } = await import('./demo/demo-place.ts');
+        const place = given.brokers ? await placeOnBrokers(terminal.surroundings.environment) : await placeOnFiles(given.dataDir);
         const { runDemo } = await import('./demo/demo.ts');
-        const { dataDir, keep } = given;
-        return runDemo(terminal, { keep: keep === true, ...(folder === undefined ? {} : { folder }), ...(dataDir === undefined ? {} : { dataDir }) });
+        return runDemo(terminal, { place, keep: given.keep === true, ...(folder === undefined ? {} : { folder }) });
       }),
     );
 }

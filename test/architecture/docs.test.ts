@@ -158,6 +158,12 @@ describe('docs/design/02', () => {
     expect(table(events, 'Reason', 'Means', 'Freezes the task').flatMap(([reason]) => words(reason)).sort()).toEqual(reasons.sort());
   });
 
+  it.each(table(execution, 'Away', 'Users see', 'Meanwhile', 'Comes back', 'Shown by'))('%s away: names tests that exist', (...row) => {
+    const cited = [...(row.at(-1) ?? '').matchAll(/`([^`]+\.test\.ts)`: "([^"]+)"/g)];
+    expect(cited.length).toBeGreaterThan(0);
+    for (const [, file = '', name = ''] of cited) expect(page(file), file).toContain(name);
+  });
+
   it('names every cause and every reason', () => {
     expect(missingWords(events, [...failureCauses, ...permanentFailureReasons, ...retryReasons])).toEqual([]);
   });

@@ -61,7 +61,6 @@ describe('daybook demo', () => {
   it.each([
     [['demo', '/no/such/folder'], 'cannot be read as a folder'],
     [['demo', '--data-dir', '.'], 'is not empty'],
-    [['demo', '--brokers'], 'not built yet'],
     [['demo', '--chaos'], 'not built yet'],
   ])('ends with 2 on %j', async (args, sentence) => {
     const { exitCode, stderr } = await run('bin/daybook', args);

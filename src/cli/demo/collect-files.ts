@@ -22,13 +22,14 @@ export const mostBytes = 2_000_000_000;
 
 /**
  * The regular files below a folder, in the order of their names, up to the caps. Links are not followed, so that a
- * link to a parent cannot make it endless; `except` (a folder) is left out.
+ * link to a parent cannot make it endless; `except` (a folder, or null) is left out.
  * @throws the error of the file system when `folder` itself cannot be read
  */
-export async function collectFiles(folder: string, except: string): Promise<FileCollection> {
+export async function collectFiles(folder: string, except: string | null): Promise<FileCollection> {
   const files: DemoFile[] = [];
   const sum = { bytes: 0, unreadable: 0, capped: false };
   const folders = [resolve(folder)];
+  const excluded = except === null ? null : resolve(except);
   for (let next = folders.pop(); next !== undefined && !sum.capped; next = folders.pop()) {
     const { names, subfolders } = await list(next, next === resolve(folder));
     for (const name of names) {
@@ -41,7 +42,7 @@ export async function collectFiles(folder: string, except: string): Promise<File
       }
     }
     // Taken from the end, so the first name has to be the last.
-    folders.push(...subfolders.map((name) => join(next, name)).filter((path) => path !== resolve(except)).reverse());
+    folders.push(...subfolders.map((name) => join(next, name)).filter((path) => path !== excluded).reverse());
   }
   return { files, ...sum };
 }

@@ -2,6 +2,7 @@ import { relative } from 'node:path';
 import { formatCount, formatDuration } from '../format.ts';
 import { oneLine, renderTable } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
+import type { DemoPlace } from './demo-place.ts';
 import { isWrong, type DemoVerdict } from './judge-demo.ts';
 
 export interface DemoReport {
@@ -9,7 +10,7 @@ export interface DemoReport {
   readonly elapsedMs: number;
   /** Records in the log. */
   readonly events: number;
-  readonly dataDir: string;
+  readonly place: DemoPlace;
   readonly url: string;
   readonly keep: boolean;
   /** The module with the tasks of the demo. */
@@ -21,11 +22,11 @@ const mostWrongs = 20;
 
 /** Ends the demo: the table, the verdict, and where to look further. */
 export async function reportDemo(terminal: Terminal, report: DemoReport): Promise<void> {
-  const { verdict, elapsedMs, events, dataDir, url } = report;
+  const { verdict, elapsedMs, events, place, url } = report;
   const ok = verdict.wrong.length === 0;
   if (terminal.json) {
     const { checks, wrong, latencyMs } = verdict;
-    await terminal.outJson({ ok, checks, wrong, latencyMs, events, elapsedMs: Math.round(elapsedMs), dataDir, url });
+    await terminal.outJson({ ok, checks, wrong, latencyMs, events, elapsedMs: Math.round(elapsedMs), dataDir: place.dataDir, topic: place.topic, url });
     return;
   }
   const { bold, green, red } = terminal.paint;
@@ -68,18 +69,23 @@ function renderFigures({ paint, columns }: Terminal, { verdict, events }: DemoRe
   return renderTable([{ title: '' }, { title: '' }, { title: '' }], rows, { columns, indent: '  ' });
 }
 
-function whereToLook({ dataDir, url, keep, tasks }: DemoReport, dim: (text: string) => string): string {
+function whereToLook({ place, url, keep, tasks }: DemoReport, dim: (text: string) => string): string {
   if (keep) {
     return [
       `  ${dim('look further:')} ${url}/docs`,
       `                daybook task list --q state:failed --url ${url}`,
-      `  ${dim('it serves until Ctrl-C; the data stays in')} ${dataDir}`,
+      `  ${dim('it serves until Ctrl-C; the data stays in')} ${place.data}`,
     ].join('\n');
   }
   const fromHere = relative(process.cwd(), tasks);
-  return [
-    `  ${dim('look further:')} DAYBOOK_TASKS=${fromHere.startsWith('..') ? tasks : fromHere} daybook start --data-dir ${dataDir}`,
-    `                daybook task list --q state:failed`,
-    `                daybook log export --data-dir ${dataDir}`,
-  ].join('\n');
+  const examples = fromHere.startsWith('..') ? tasks : fromHere;
+  const variables = Object.entries(place.environment).map(([name, value]) => `${name}=${value} `).join('');
+  const folder = place.dataDir === null ? '' : ` --data-dir ${place.dataDir}`;
+  const commands = [
+    ...(place.environmentFile === null ? [] : [`set -a; . ${place.environmentFile}; set +a`]),
+    `${variables}DAYBOOK_TASKS=${examples} daybook start${folder}`,
+    'daybook task list --q state:failed',
+    `${variables}daybook log export${folder}`,
+  ];
+  return commands.map((command, index) => `  ${index === 0 ? dim('look further:') : '             '} ${command}`).join('\n');
 }

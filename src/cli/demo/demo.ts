@@ -1,7 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join, relative, resolve } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Client } from '../../client/create-client.ts';
 import { createClient } from '../../client/create-client.ts';
@@ -10,6 +8,7 @@ import { formatBytes, formatCount, plural } from '../format.ts';
 import { renderTable } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
 import { collectFiles, hasChanged, mostBytes, mostFiles, type FileCollection } from './collect-files.ts';
+import type { DemoPlace } from './demo-place.ts';
 import { planDemo, type PlannedTask } from './demo-plan.ts';
 import { reportDemo } from './demo-report.ts';
 import { independentChecksums } from './independent-checksums.ts';
@@ -22,8 +21,7 @@ import { runPlan, type PlayedTask } from './run-plan.ts';
 export interface DemoOptions {
   /** Default: the project's own sources. */
   readonly folder?: string;
-  /** Must be empty or missing. Default: a new folder among the temporary ones. */
-  readonly dataDir?: string;
+  readonly place: DemoPlace;
   /** Go on serving when it is over, until a signal comes. */
   readonly keep: boolean;
 }
@@ -38,20 +36,20 @@ const limitMs = 50_000;
 export async function runDemo(terminal: Terminal, options: DemoOptions): Promise<ExitCode> {
   const deadlineMs = performance.now() + limitMs;
   const folder = options.folder ?? ownSources();
-  const dataDir = await emptyFolder(options.dataDir);
-  const collection = await filesOf(folder, dataDir);
+  const { place } = options;
+  const collection = await filesOf(folder, place.dataDir);
   const examples = await loadExamples();
   const receiver = await examples.startWebhookReceiver();
-  const daybook = await startServer(examples, dataDir);
+  const daybook = await startServer(examples, place);
   try {
     const client = createClient({ url: daybook.url });
     const plan = planDemo(collection.files, receiver.url);
-    introduce(terminal, { folder, dataDir, url: daybook.url, collection, plan });
+    introduce(terminal, { folder, place, url: daybook.url, collection, plan });
     const startedMs = performance.now();
     const evidence = await play(terminal, client, plan, receiver, deadlineMs);
     const elapsedMs = performance.now() - startedMs;
     const verdict = judgeDemo(evidence);
-    await reportDemo(terminal, { verdict, elapsedMs, events: evidence.log.records, dataDir, url: daybook.url, keep: options.keep, tasks: examples.path });
+    await reportDemo(terminal, { verdict, elapsedMs, events: evidence.log.records, place, url: daybook.url, keep: options.keep, tasks: examples.path });
     if (options.keep) await untilSignal();
     return verdict.wrong.length === 0 ? exitCodes.ok : exitCodes.failure;
   } finally {
@@ -96,17 +94,7 @@ function ownSources(): string {
   return existsSync(sources) ? sources : join(root, 'dist');
 }
 
-async function emptyFolder(wanted: string | undefined): Promise<string> {
-  if (wanted === undefined) return mkdtemp(join(tmpdir(), 'daybook-demo-'));
-  const folder = resolve(wanted);
-  await mkdir(folder, { recursive: true });
-  if ((await readdir(folder)).length === 0) return folder;
-  throw new CommandError(exitCodes.usage, `the demo needs an empty data folder, and ${folder} is not empty`, {
-    next: 'leave --data-dir out, or name a new folder',
-  });
-}
-
-async function filesOf(folder: string, dataDir: string): Promise<FileCollection> {
+async function filesOf(folder: string, dataDir: string | null): Promise<FileCollection> {
   let collection: FileCollection;
   try {
     collection = await collectFiles(folder, dataDir);
@@ -120,35 +108,31 @@ async function filesOf(folder: string, dataDir: string): Promise<FileCollection>
   throw new CommandError(exitCodes.usage, `${folder} holds no file that can be read`, { next: 'daybook demo FOLDER' });
 }
 
-async function startServer({ tasks }: Examples, dataDir: string) {
+async function startServer({ tasks }: Examples, { settings }: DemoPlace) {
   const { startDaybook } = await import('../../apps/start-daybook.ts');
-  const daybook = await startDaybook({
-    tasks: tasks as Parameters<typeof startDaybook>[0]['tasks'],
-    dataDir,
-    port: 0,
-    logLevel: 'error',
-  });
+  type Options = Parameters<typeof startDaybook>[0];
+  const daybook = await startDaybook({ ...(settings as Partial<Options>), tasks: tasks as Options['tasks'], port: 0, logLevel: 'error' });
   if (daybook.url === null) throw new Error('the demo was started without HTTP');
   return { url: daybook.url, stop: () => daybook.stop() };
 }
 
 interface Introduction {
   readonly folder: string;
-  readonly dataDir: string;
+  readonly place: DemoPlace;
   readonly url: string;
   readonly collection: FileCollection;
   readonly plan: readonly PlannedTask[];
 }
 
-function introduce(terminal: Terminal, { folder, dataDir, url, collection, plan }: Introduction): void {
+function introduce(terminal: Terminal, { folder, place, url, collection, plan }: Introduction): void {
   const { bold, dim, yellow } = terminal.notePaint;
   const types = [...new Set(plan.map(({ type }) => type))].reverse();
   const kinds = types.map((type) => `${formatCount(plan.filter((task) => task.type === type).length)} ${type}`);
   const rows = [
     ['folder', `${shortPath(folder)}: ${plural(collection.files.length, 'file')}, ${formatBytes(collection.bytes)}`],
     ['tasks', kinds.join(', ')],
-    ['engine', 'embedded: api, dispatcher, worker and diary in this process'],
-    ['data', dataDir],
+    ['engine', place.engine],
+    ['data', place.data],
     ['url', url],
   ].map(([name = '', value = '']) => [dim(name), value]);
   terminal.note(`\n${bold('Daybook demo')}\n`);
