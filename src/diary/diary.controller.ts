@@ -34,7 +34,7 @@ export class DiaryController {
 
   @Get('tasks')
   @ApiOperation({ summary: 'Tasks, newest first' })
-  @ApiQuery({ name: 'q', required: false, description: 'state: type: worker: error: batch: tag.NAME: since: age:> attempts:>' })
+  @ApiQuery({ name: 'q', required: false, description: 'state: type: worker: error:(fingerprint, code or name) batch: tag.NAME: since: age:> attempts:>' })
   @ApiQuery({ name: 'cursor', required: false, description: '`next` of the former page' })
   @ApiQuery({ name: 'limit', required: false, description: '1 to 1,000; default 50' })
   list(@Query() query: RawParameters) {

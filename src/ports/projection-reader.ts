@@ -40,7 +40,7 @@ export interface TaskFilter {
   readonly type?: string;
   /** A worker that ran any of its executions. */
   readonly worker?: string;
-  /** Fingerprint of the error of any of its attempts; a prefix will do. */
+  /** The error of any of its attempts: its fingerprint, of which the beginning will do, its whole code, or its whole name. */
   readonly error?: string;
   readonly batch?: string;
   readonly tags?: Readonly<Record<string, string>>;

@@ -18,7 +18,7 @@ export interface HandlerContext {
   /** When the attempt times out. */
   readonly deadline: Date;
   readonly log: HandlerLog;
-  /** Records how far the work is, 0 to 1. At most one record a second is kept, the newest. Never fails. */
+  /** Records how far the work is, 0 to 1. At most one record a second is kept, the newest, and the last before the outcome. Never fails. */
   progress(fraction: number, note?: string): void;
   /**
    * Submits a child task. Its id follows from this task and `key`, so that a second execution submits nothing new.

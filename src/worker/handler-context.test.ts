@@ -28,7 +28,7 @@ it('tells the handler what it works on, with the same idempotency key in every a
   expect(rig.logger.lines).toEqual([{ level: 'info', message: 'working', fields: { step: 1, taskId: 'task-1', type: 'demo', attempt: 2 } }]);
 });
 
-it('records the newest progress, at most one event a second, and none after the outcome', async () => {
+it('records the newest progress, at most one event a second, the last before the outcome, and none after it', async () => {
   const rig = new WorkerRig();
   const context = gate<HandlerContext>();
   const finish = gate();
@@ -52,12 +52,58 @@ it('records the newest progress, at most one event a second, and none after the 
   progress(1);
   rig.clock.advance(10_000);
 
-  expect(await rig.types()).toEqual(['TaskExecutionStarted', 'TaskExecutionProgressed', 'TaskExecutionProgressed', 'TaskExecutionCompleted']);
+  const progressed = ['TaskExecutionProgressed', 'TaskExecutionProgressed', 'TaskExecutionProgressed'];
+  expect(await rig.types()).toEqual(['TaskExecutionStarted', ...progressed, 'TaskExecutionCompleted']);
   expect((await rig.eventsOf('TaskExecutionProgressed')).map(({ data }) => [data.sequence, data.fraction, data.note])).toEqual([
     [1, 0.1, 'at 0.1'],
     [2, 1, undefined],
+    [3, 0.9, undefined],
   ]);
   expect(rig.clock.pendingTimers).toBeLessThanOrEqual(1);
+});
+
+it('records the last progress of a handler that fails at once, in the order in which it was reported', async () => {
+  const rig = new WorkerRig();
+  await rig.startWorker([task(({ progress }) => {
+    for (const fraction of [0.2, 0.4, 0.6]) progress(fraction);
+    throw new Error('two thirds done');
+  })]);
+  await rig.send();
+  await rig.untilHistoryIs(['TaskExecutionStarted', 'TaskExecutionProgressed', 'TaskExecutionProgressed', 'TaskExecutionFailed']);
+  expect((await rig.eventsOf('TaskExecutionProgressed')).map(({ data }) => [data.sequence, data.fraction])).toEqual([[1, 0.2], [2, 0.6]]);
+});
+
+it('tries the last progress no more when the log took the one before it not', async () => {
+  const rig = new WorkerRig();
+  await rig.startWorker([task(({ progress }) => {
+    rig.appender.down = true;
+    progress(0.5);
+    progress(0.6);
+  })]);
+  await rig.send();
+  await eventually(() => rig.count('store stored') === 1);
+  // The start, the progress that failed, and the outcome that waits for the log.
+  await eventually(() => rig.appender.attempts === 3);
+  rig.appender.down = false;
+  await eventually(() => {
+    rig.clock.advance(250);
+    return rig.count('ack') === 1;
+  });
+  expect(await rig.types()).toEqual(['TaskExecutionStarted', 'TaskExecutionCompleted']);
+});
+
+it('records no more progress of an execution that is broken off', async () => {
+  const rig = new WorkerRig();
+  const worker = await rig.startWorker([task(({ progress }) => {
+    progress(0.2);
+    progress(0.4);
+    return new Promise(() => {});
+  })]);
+  await rig.send();
+  await eventually(() => rig.count('append TaskExecutionProgressed') === 1);
+  await rig.stopWorker(worker);
+  expect(rig.count('give back')).toBe(1);
+  expect(await rig.types()).toEqual(['TaskExecutionStarted', 'TaskExecutionProgressed']);
 });
 
 it('spares the handler whatever befalls its progress', async () => {

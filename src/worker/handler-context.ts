@@ -49,10 +49,14 @@ export class ExecutionContext {
     };
   }
 
-  /** A handler that runs on has no say any more. Resolves when no event of its making is under way. */
-  async end(): Promise<void> {
+  /**
+   * A handler that runs on has no say any more. Resolves when no event of its making is under way.
+   *
+   * @param hasOutcome false: the execution is broken off, and nothing more of it is recorded
+   */
+  async end(hasOutcome: boolean): Promise<void> {
     this.#ended = true;
-    await this.#progress.end();
+    await this.#progress.end(hasOutcome);
   }
 }
 

@@ -203,7 +203,7 @@ export class JobPipeline {
     const { outcome, stillRunning } = await runHandler({ job, found, context: run.context, breakOff, clock, maxResultBytes, maxDepth });
     this.#running.delete(breakOff);
     slot.giveBack(stillRunning);
-    const quiet = run.end();
+    const quiet = run.end(outcome !== null);
     if (stillRunning) {
       void stillRunning.then(() => {
         logger.warn({ taskId: job.taskId, attempt: job.attempt, executionId }, 'a handler ended long after it was told to: what it gave is dropped');

@@ -10,8 +10,8 @@ const longestNote = 500;
 type ProgressDraft = (data: Pick<TaskExecutionProgressedData, 'sequence' | 'fraction' | 'note'>) => EventDraft<'TaskExecutionProgressed'>;
 
 /**
- * Records the progress of one execution: at most one event a second, the newest. It is a courtesy: what the log does
- * not take at once is dropped, and no failure reaches the handler.
+ * Records the progress of one execution: at most one event a second, the newest, and the last one before the outcome.
+ * It is a courtesy: what the log does not take at once is dropped, and no failure reaches the handler.
  */
 export class ProgressReporter {
   readonly #producer: EventProducer;
@@ -23,6 +23,7 @@ export class ProgressReporter {
   #pending: { readonly fraction: number; readonly note?: string } | null = null;
   #appending: Promise<void> | null = null;
   #cancelTimer: (() => void) | null = null;
+  #lastFailed = false;
   #ended = false;
 
   constructor(producer: EventProducer, clock: Clock, logger: Logger, draft: ProgressDraft) {
@@ -40,18 +41,21 @@ export class ProgressReporter {
   }
 
   /**
-   * Nothing is recorded after this, and what was under way has settled, so that the outcome comes last: the log keeps
-   * the order of a task's records only when one has settled before the next is appended.
+   * Resolves when nothing is under way any more, so that the outcome comes last: the log keeps the order of a task's
+   * records only when one has settled before the next is appended. Reports after this call count no more.
+   *
+   * @param recordsLast whether the newest report is still recorded if it waits for its turn. An outcome waits for that
+   *   at most as long as for one append; where the log did not take the append before it, for none.
    */
-  async end(): Promise<void> {
+  async end(recordsLast: boolean): Promise<void> {
     this.#ended = true;
-    this.#pending = null;
     this.#cancelTimer?.();
     await this.#appending;
+    if (recordsLast && !this.#lastFailed) await this.#appendPending();
   }
 
   #advance(): void {
-    if (!this.#pending || this.#appending || this.#cancelTimer) return;
+    if (!this.#pending || this.#appending || this.#cancelTimer || this.#ended) return;
     const waitMs = this.#lastMs + shortestGapMs - this.#clock.monotonicMs();
     if (waitMs > 0) {
       this.#cancelTimer = this.#clock.setTimer(waitMs, () => {
@@ -60,16 +64,22 @@ export class ProgressReporter {
       });
       return;
     }
+    this.#lastMs = this.#clock.monotonicMs();
+    this.#appending = this.#appendPending();
+  }
+
+  async #appendPending(): Promise<void> {
     const progress = this.#pending;
     this.#pending = null;
-    this.#lastMs = this.#clock.monotonicMs();
-    this.#appending = this.#append({ sequence: ++this.#sequence, ...progress });
+    if (progress) await this.#append({ sequence: ++this.#sequence, ...progress });
   }
 
   async #append(data: Parameters<ProgressDraft>[0]): Promise<void> {
     try {
       await this.#producer.record(this.#draft(data));
+      this.#lastFailed = false;
     } catch (error) {
+      this.#lastFailed = true;
       // Its number is spent: the event may be in the log all the same, and one id must not have two values.
       this.#logger.debug({ error }, 'a progress event was not recorded');
     }

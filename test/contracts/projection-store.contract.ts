@@ -267,6 +267,18 @@ const questions: Check[] = [
     },
   },
   {
+    name: 'finds an error by its fingerprint or the beginning of one, and by its whole code or name',
+    async run(harness) {
+      const reported = begun(1).failed(1, 'e-1', { name: 'ConnectionError', code: 'ECONNREFUSED', fingerprint: '3fa9' });
+      const withoutStart = history(taskId(2)).accepted().dispatched(1).failed(1, null, { cause: 'unknown-type', name: 'UnknownType', code: 'unknown-type' });
+      const { reader } = await opened(harness, [...reported.records, ...withoutStart.records, ...completed(3)]);
+      const find = async (error: string) => (await listed(reader, { error })).map((id) => Number(id.slice(-2))).sort();
+      for (const error of ['3fa9', '3f', 'ECONNREFUSED', 'ConnectionError']) expect(await find(error)).toEqual([1]);
+      for (const error of ['f00d', 'unknown-type', 'UnknownType']) expect(await find(error)).toEqual([2]);
+      for (const error of ['fa9', 'ECONN', 'econnrefused', 'Connection', 'unknown%', 'completed']) expect(await find(error)).toEqual([]);
+    },
+  },
+  {
     name: 'pages newest first, without a gap or a double, also where many were accepted at once',
     async run(harness) {
       const records = Array.from({ length: 25 }, (_, index) => history(taskId(index)).at(second(index % 3)).accepted().records).flat();

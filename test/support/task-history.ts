@@ -7,6 +7,7 @@ import type {
   DecodedRecord,
   RequestData,
   TaskAcceptedData,
+  TaskError,
   TaskEventData,
   TaskEventType,
   TaskExecutionFailedData,
@@ -24,7 +25,7 @@ export const second = (count: number): number => t0 + count * 1_000;
 
 export const emailWelcome = { type: 'email.welcome', version: 1 } as const;
 
-type FailureChoice = Partial<Omit<TaskExecutionFailedData, 'error'>> & { readonly retryable?: boolean; readonly retryAfterMs?: number };
+type FailureChoice = Partial<Omit<TaskExecutionFailedData, 'error'>> & Partial<Omit<TaskError, 'message' | 'stack'>>;
 
 /** Starts the history of one task: `history('a').accepted().dispatched(1).started(1, 'e1').failed(1, 'e1')`. */
 export function history(taskId = 'task-1'): TaskHistory {
@@ -119,16 +120,16 @@ export class TaskHistory {
 
   /** @param executionId null for a failure without a start */
   failed(attempt: number, executionId: string | null, choice: FailureChoice = {}): TaskHistory {
-    const { retryable = true, retryAfterMs, cause = 'handler' } = choice;
+    const { name = 'Error', code = null, fingerprint = 'f00d', retryable = true, retryAfterMs, cause = 'handler' } = choice;
     return this.#with('TaskExecutionFailed', {
       attempt,
       ...(executionId === null ? {} : { executionId, workerId: 'worker-1', durationMs: 40 }),
       error: {
-        name: 'Error',
+        name,
         message: 'connection refused',
-        code: null,
+        code,
         retryable,
-        fingerprint: 'f00d',
+        fingerprint,
         ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
       },
       cause,

@@ -120,7 +120,9 @@ function listQuery(filter: TaskFilter, after: PageKey | null): { readonly sql: s
   else if (type !== undefined) add('type = ?', type);
   if (worker !== undefined) add('EXISTS (SELECT 1 FROM attempts WHERE attempts.task_id = tasks.task_id AND worker_id = ?)', worker);
   if (error !== undefined) {
-    add('task_id IN (SELECT task_id FROM attempts WHERE fingerprint IS NOT NULL AND substr(fingerprint, 1, ?) = ?)', error.length, error);
+    // The partial index leaves out all but the failures, which are then looked at one by one.
+    const matches = '(substr(fingerprint, 1, ?) = ? OR error_code = ? OR error_name = ?)';
+    add(`task_id IN (SELECT task_id FROM attempts WHERE fingerprint IS NOT NULL AND ${matches})`, error.length, error, error, error);
   }
   if (batch !== undefined) add('batch = ?', batch);
   for (const [name, value] of Object.entries(tags)) add('task_id IN (SELECT task_id FROM tags WHERE name = ? AND value = ?)', name, value);

@@ -7,7 +7,7 @@ import { rowVersion, type Generation } from '../../ports/projection-store.ts';
 export const projectionFile = 'views.db';
 
 /** Raise it when a table below changes. Generations of another version are dropped and derived again. */
-const schemaVersion = 1;
+const schemaVersion = 2;
 export const generationVersion = `${schemaVersion}.${rowVersion}`;
 
 export const projectionTables = ['tasks', 'attempts', 'tags', 'quarantine', 'positions', 'meta'] as const;
@@ -21,7 +21,7 @@ export function tableOf(generation: Generation, table: ProjectionTable): string 
 /** What a digest covers, in its order. */
 export const digestedTables = [
   { table: 'tasks', key: 'task_id', columns: ['task_id', 'accepted_ms', 'phase', 'type', 'batch', 'attempts', 'row'] },
-  { table: 'attempts', key: 'task_id, place', columns: ['task_id', 'place', 'attempt', 'execution_id', 'worker_id', 'outcome', 'fingerprint'] },
+  { table: 'attempts', key: 'task_id, place', columns: ['task_id', 'place', 'attempt', 'execution_id', 'worker_id', 'outcome', 'fingerprint', 'error_code', 'error_name'] },
   { table: 'tags', key: 'task_id, name', columns: ['task_id', 'name', 'value'] },
   { table: 'quarantine', key: 'partition, offset', columns: ['partition', 'offset', 'detail'] },
 ] as const;
@@ -47,7 +47,9 @@ export function createGeneration(database: DatabaseSync, generation: Generation)
       execution_id TEXT,            -- NULL: failed without a start
       worker_id TEXT,
       outcome TEXT,
-      fingerprint TEXT,
+      fingerprint TEXT,             -- of the error that it failed with, as are the next two
+      error_code TEXT,
+      error_name TEXT,
       PRIMARY KEY (task_id, place)
     ) WITHOUT ROWID;
     CREATE TABLE ${name('tags')} (task_id TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (task_id, name)) WITHOUT ROWID;

@@ -225,7 +225,7 @@ function statementsFor(generation: Generation) {
       ON CONFLICT (task_id) DO UPDATE SET accepted_ms = excluded.accepted_ms, phase = excluded.phase, type = excluded.type,
         batch = excluded.batch, attempts = excluded.attempts, row = excluded.row`,
     dropAttempts: `DELETE FROM ${name('attempts')} WHERE task_id = ?`,
-    addAttempt: `INSERT INTO ${name('attempts')} VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    addAttempt: `INSERT INTO ${name('attempts')} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     dropTags: `DELETE FROM ${name('tags')} WHERE task_id = ?`,
     addTag: `INSERT INTO ${name('tags')} VALUES (?, ?, ?)`,
   } as const;
@@ -234,17 +234,22 @@ function statementsFor(generation: Generation) {
 /** Texts that are made once, so that finding the prepared statement of one costs nothing. */
 const statements = { live: statementsFor('live'), rebuild: statementsFor('rebuild') } as const;
 
-type AttemptValues = [attempt: number, executionId: string | null, workerId: string | null, outcome: string | null, fingerprint: string | null];
+type AttemptValues = [attempt: number, executionId: string | null, workerId: string | null, outcome: string | null, ...error: ErrorValues];
+type ErrorValues = [fingerprint: string | null, code: string | null, name: string | null];
 
 /** One row per execution, and one for a failure that no execution reported. */
 function attemptValues({ attempt, executions, failure }: Attempt): AttemptValues[] {
   const rows = executions.map(({ executionId, workerId, finish }): AttemptValues => {
     const outcome = finish?.outcome ?? null;
-    return [attempt, executionId, workerId, outcome, outcome === 'failed' ? (failure?.error.fingerprint ?? null) : null];
+    return [attempt, executionId, workerId, outcome, ...errorValues(outcome === 'failed' ? failure : null)];
   });
   const isReported = executions.some(({ finish }) => finish?.outcome === 'failed');
-  if (failure && !isReported) rows.push([attempt, null, null, 'failed', failure.error.fingerprint]);
+  if (failure && !isReported) rows.push([attempt, null, null, 'failed', ...errorValues(failure)]);
   return rows;
+}
+
+function errorValues(failure: Attempt['failure']): ErrorValues {
+  return failure ? [failure.error.fingerprint, failure.error.code, failure.error.name] : [null, null, null];
 }
 
 async function summaryOf(database: DatabaseSync, generation: Generation): Promise<GenerationSummary> {

@@ -99,7 +99,10 @@ function listQuery(
     conditions.push(`EXISTS (SELECT FROM ${attempts} ran WHERE ran.task_id = tasks.task_id AND worker_id = ${bind(worker)})`);
   }
   if (error !== undefined) {
-    conditions.push(`task_id IN (SELECT task_id FROM ${attempts} WHERE fingerprint IS NOT NULL AND starts_with(fingerprint, ${bind(error)}))`);
+    const text = bind(error);
+    // The partial index leaves out all but the failures, which are then looked at one by one.
+    const matches = `(starts_with(fingerprint, ${text}) OR error_code = ${text} OR error_name = ${text})`;
+    conditions.push(`task_id IN (SELECT task_id FROM ${attempts} WHERE fingerprint IS NOT NULL AND ${matches})`);
   }
   if (batch !== undefined) conditions.push(`batch = ${bind(batch)}`);
   for (const [name, value] of Object.entries(tags)) {

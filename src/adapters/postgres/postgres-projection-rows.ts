@@ -13,7 +13,10 @@ export const taskShape: TableShape = {
   key: ['task_id'],
 };
 export const attemptShape: TableShape = {
-  columns: { task_id: 'text', place: 'integer', attempt: 'integer', execution_id: 'text', worker_id: 'text', outcome: 'text', fingerprint: 'text' },
+  columns: {
+    task_id: 'text', place: 'integer', attempt: 'integer', execution_id: 'text', worker_id: 'text', outcome: 'text',
+    fingerprint: 'text', error_code: 'text', error_name: 'text',
+  },
   key: ['task_id', 'place'],
 };
 export const tagShape: TableShape = { columns: { task_id: 'text', name: 'text', value: 'text' }, key: ['task_id', 'name'] };
@@ -56,11 +59,15 @@ export function quarantineValues({ partition, offset, detail }: QuarantinedRecor
 function valuesOfAttempt({ attempt, executions, failure }: Attempt): Values[] {
   const rows = executions.map(({ executionId, workerId, finish }): Values => {
     const outcome = finish?.outcome ?? null;
-    return [attempt, storable(executionId), storable(workerId), outcome, outcome === 'failed' ? storable(failure?.error.fingerprint) : null];
+    return [attempt, storable(executionId), storable(workerId), outcome, ...errorValues(outcome === 'failed' ? failure : null)];
   });
   const isReported = executions.some(({ finish }) => finish?.outcome === 'failed');
-  if (failure && !isReported) rows.push([attempt, null, null, 'failed', storable(failure.error.fingerprint)]);
+  if (failure && !isReported) rows.push([attempt, null, null, 'failed', ...errorValues(failure)]);
   return rows;
+}
+
+function errorValues(failure: Attempt['failure']): Values {
+  return [storable(failure?.error.fingerprint), storable(failure?.error.code), storable(failure?.error.name)];
 }
 
 function storable(text: string | null | undefined): string | null {

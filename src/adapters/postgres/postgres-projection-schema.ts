@@ -12,7 +12,7 @@ export interface PostgresProjectionOptions extends Pick<PostgresPoolOptions, 'ur
 }
 
 /** Raise it when a table below changes. Generations of another version are not read, and replaced by one that is derived again. */
-const schemaVersion = 1;
+const schemaVersion = 2;
 export const generationVersion = `${schemaVersion}.${rowVersion}`;
 
 /**
@@ -36,7 +36,7 @@ export function tablesOf(schema: string, generation: Generation): Readonly<Recor
 /** What a digest covers, in its order. Equal rows give the digest that they give in SQLite. */
 export const digestedTables = [
   { table: 'tasks', key: 'task_id', columns: ['task_id', 'accepted_ms', 'phase', 'type', 'batch', 'attempts', '"row"'] },
-  { table: 'attempts', key: 'task_id, place', columns: ['task_id', 'place', 'attempt', 'execution_id', 'worker_id', 'outcome', 'fingerprint'] },
+  { table: 'attempts', key: 'task_id, place', columns: ['task_id', 'place', 'attempt', 'execution_id', 'worker_id', 'outcome', 'fingerprint', 'error_code', 'error_name'] },
   { table: 'tags', key: 'task_id, name', columns: ['task_id', 'name', 'value'] },
   { table: 'quarantine', key: 'partition, "offset"', columns: ['partition', '"offset"', 'detail'] },
 ] as const;
@@ -72,7 +72,9 @@ export function createTables(schema: string, generation: Generation): string {
       execution_id ${text},         -- NULL: failed without a start
       worker_id ${text},
       outcome ${text},
-      fingerprint ${text},
+      fingerprint ${text},          -- of the error that it failed with, as are the next two
+      error_code ${text},
+      error_name ${text},
       PRIMARY KEY (task_id, place)
     );
     CREATE TABLE ${tags} (task_id ${text} NOT NULL, name ${text} NOT NULL, value ${text} NOT NULL, PRIMARY KEY (task_id, name));

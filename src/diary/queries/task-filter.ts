@@ -15,7 +15,7 @@ type Mutable<Shape> = { -readonly [Key in keyof Shape]: Shape[Key] };
 
 /**
  * Reads the filter of a list: words of the form `qualifier:value`, all of which must hold. A value with spaces stands
- * in double quotes.
+ * in double quotes. `error:` takes the fingerprint of an error, or its beginning; the error's code; or its name.
  *
  *     state:failed,retrying type:invoice.* worker:w-7 error:3fa9 batch:b1 tag.tenant:acme since:1h age:>10m attempts:>3
  *
