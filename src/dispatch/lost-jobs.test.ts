@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { history, second, type TaskHistory } from '../../test/support/task-history.ts';
-import type { Heartbeat } from '../ports/presence-writer.ts';
+import type { Heartbeat } from '../domain/heartbeat.ts';
 import { LostJobs } from './lost-jobs.ts';
 import { newTask, type OpenTask } from './open-tasks.ts';
 
@@ -67,7 +67,7 @@ describe('LostJobs', () => {
     jobs.started({ attempt: startOf(6), issue: 1 });
     expect([25, 30].flatMap((at) => sweep(at, { ready: 9 }))).toEqual([]);
     jobs.started({ attempt: startOf(7), issue: 1 });
-    expect([35, 40].map((at) => sweep(at, { ready: 9 }))).toEqual([[], ['a 1.1']]);
+    expect([35, 40, 45].map((at) => sweep(at, { ready: 9 }))).toEqual([[], [], ['a 1.1']]);
   });
 
   it('leaves a job alone for as long as a worker has it', () => {
@@ -99,9 +99,9 @@ describe('LostJobs', () => {
     const { sweep, beat } = watch(dispatched());
     for (const at of [0, 5, 10, 15]) sweep(at, { ready: 1 });
     expect(sweep(20)).toEqual([]);
-    beat('w', 20.9);
-    expect(sweep(25)).toEqual([]);
-    beat('w', 25);
+    beat('w', 27.5);
+    expect(sweep(30)).toEqual([]);
+    beat('w', 27.6);
     expect(sweep(30)).toEqual(['a 1.1']);
   });
 
@@ -121,8 +121,8 @@ describe('LostJobs', () => {
         if (leave === 'let go') beat('w', at);
         return sweep(at).length > 0;
       });
-      // A worker that is silent since second 15 is gone 15 s later; then its job has 5 s to turn up.
-      expect([leave, lostAt]).toEqual([leave, leave === 'die' ? 40 : 30]);
+      // A worker that is silent since second 15 is gone 15 s later; then its job has 5 s to turn up, and 7.5 s more.
+      expect([leave, lostAt]).toEqual([leave, leave === 'die' ? 45 : 35]);
     }
   });
 
@@ -152,7 +152,7 @@ describe('LostJobs', () => {
       const { sweep } = watch(taskOf(events));
       for (let at = 0; ; at += 5) if (sweep(at).length > 0) return at;
     };
-    expect([3, 4, 5, 6, 7, 8, 20].map(lostAfter)).toEqual([25, 45, 85, 165, 305, 305, 305]);
+    expect([3, 4, 5, 6, 7, 8, 20].map(lostAfter)).toEqual([30, 50, 90, 170, 310, 310, 310]);
   });
 
   it('begins anew with the next issue, the next attempt and the next execution', () => {
@@ -169,7 +169,7 @@ describe('LostJobs', () => {
       expect(sweep(20)).toEqual(['a 1.1']);
       task.state = next.state;
       expect([25, 29].flatMap((at) => sweep(at))).toEqual([]);
-      expect([35, 40].flatMap((at) => sweep(at))).toContain(lost);
+      expect([35, 40, 45].flatMap((at) => sweep(at))).toContain(lost);
     }
   });
 

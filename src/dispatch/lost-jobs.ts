@@ -1,6 +1,6 @@
 import { jobId } from '../domain/job.ts';
 import { newestAttempt, type Attempt } from '../domain/task-state.ts';
-import type { Heartbeat } from '../ports/presence-writer.ts';
+import type { Heartbeat } from '../domain/heartbeat.ts';
 import type { OpenTask } from './open-tasks.ts';
 
 export interface LostJobsSettings {
@@ -33,8 +33,6 @@ interface LiveWorker {
 }
 
 const longestSilenceMs = 300_000;
-/** A heartbeat that was on its way while a worker took a job does not know of the job yet. */
-const deliveryMs = 1_000;
 
 /**
  * Finds the jobs that were handed out and that neither the queue nor a worker has any more: the queue was wiped, or
@@ -113,6 +111,8 @@ export class LostJobs {
     // Whoever lives was heard after so long; before, nobody can be ruled out.
     if (this.#presentSinceMs === null || nowMs - this.#presentSinceMs < this.#settings.presenceMs) return [];
     this.#forgetGone(nowMs, this.#presentSinceMs);
+    // A heartbeat that was on its way while its worker took a job does not know of the job. It arrives in that time, or never.
+    const deliveryMs = this.#settings.presenceMs / 2;
     const allHeardMs = Math.min(nowMs, ...[...this.#workers.values()].map(({ heardMs }) => heardMs));
     return [...this.#followed.values()].filter(({ leftQueueMs }) => leftQueueMs !== null && leftQueueMs + deliveryMs < allHeardMs);
   }

@@ -1,4 +1,4 @@
-import type { Heartbeat } from './presence-writer.ts';
+import type { Heartbeat } from '../domain/heartbeat.ts';
 
 /**
  * Hears the heartbeats of all workers, from the moment of `start` on: what was said before it is not told.

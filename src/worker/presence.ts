@@ -1,6 +1,7 @@
 import { waitAtMost, type Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
-import type { Heartbeat, HeldJob, PresenceWriter } from '../ports/presence-writer.ts';
+import type { Heartbeat, HeldJob } from '../domain/heartbeat.ts';
+import type { PresenceWriter } from '../ports/presence-writer.ts';
 import type { DependencyHealth } from '../ports/service.ts';
 
 export interface PresenceParts {

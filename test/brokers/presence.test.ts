@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { KafkaPresenceReader } from '../../src/adapters/kafka/kafka-presence-reader.ts';
 import { SystemClock } from '../../src/adapters/system/system-clock.ts';
-import type { Heartbeat } from '../../src/ports/presence-writer.ts';
+import type { Heartbeat } from '../../src/domain/heartbeat.ts';
 import { BrokersSystem } from '../support/brokers-system.ts';
 import { finished, get, submit } from '../support/daybook-http.ts';
 import { readEffects } from '../support/daybook-process.ts';

@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest';
 import { EmbeddedPresence } from '../../src/adapters/embedded/embedded-presence.ts';
 import type { PresenceReader } from '../../src/ports/presence-reader.ts';
-import type { Heartbeat, PresenceWriter } from '../../src/ports/presence-writer.ts';
+import type { Heartbeat } from '../../src/domain/heartbeat.ts';
+import type { PresenceWriter } from '../../src/ports/presence-writer.ts';
 import type { QueueInspection } from '../../src/ports/queue-inspection.ts';
 import { embeddedPresenceHarness, embeddedQueueInspectionHarness } from '../support/embedded-harness.ts';
 import { brokenChecks } from './contract.ts';

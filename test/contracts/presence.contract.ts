@@ -1,7 +1,8 @@
 import { expect } from 'vitest';
 import { hasCode } from '../../src/domain/errors.ts';
 import type { PresenceReader } from '../../src/ports/presence-reader.ts';
-import type { Heartbeat, PresenceWriter } from '../../src/ports/presence-writer.ts';
+import type { Heartbeat } from '../../src/domain/heartbeat.ts';
+import type { PresenceWriter } from '../../src/ports/presence-writer.ts';
 import { eventually } from '../support/eventually.ts';
 import { describeContract, type AdapterUnderTest, type ContractCheck, type ContractHarness } from './contract.ts';
 

@@ -20,7 +20,8 @@ import type {
 } from '../../src/ports/execution-claims.ts';
 import type { JobConsumer, JobDelivery, JobReceiver } from '../../src/ports/job-receiver.ts';
 import type { LogFields, Logger } from '../../src/ports/logger.ts';
-import type { Heartbeat, PresenceWriter } from '../../src/ports/presence-writer.ts';
+import type { Heartbeat } from '../../src/domain/heartbeat.ts';
+import type { PresenceWriter } from '../../src/ports/presence-writer.ts';
 import { TaskCatalog, type CatalogEntry } from '../../src/task-definition/task-catalog.ts';
 import { Worker, type WorkerSettings } from '../../src/worker/worker.ts';
 import { eventually } from './eventually.ts';

@@ -1,5 +1,6 @@
 import type { PresenceReader } from '../../ports/presence-reader.ts';
-import type { Heartbeat, PresenceWriter } from '../../ports/presence-writer.ts';
+import type { Heartbeat } from '../../domain/heartbeat.ts';
+import type { PresenceWriter } from '../../ports/presence-writer.ts';
 
 /**
  * Heartbeats within one process, in memory: for systems whose dispatcher and worker share it. Told at once; a

@@ -1,6 +1,6 @@
 import { parseInstant } from '../../domain/instant.ts';
 import { isJsonObject, type JsonValue } from '../../domain/json.ts';
-import type { HeldJob, Heartbeat } from '../../ports/presence-writer.ts';
+import type { HeldJob, Heartbeat } from '../../domain/heartbeat.ts';
 
 /** A heartbeat, and its number among those of its writer: of two, the one with the higher number is newer. */
 export interface NumberedHeartbeat {

@@ -4,7 +4,7 @@ import { sleep, type Clock } from '../../ports/clock.ts';
 import type { EventCursor } from '../../ports/event-reader.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { PresenceReader } from '../../ports/presence-reader.ts';
-import type { Heartbeat } from '../../ports/presence-writer.ts';
+import type { Heartbeat } from '../../domain/heartbeat.ts';
 import { decodeHeartbeat, type NumberedHeartbeat } from './heartbeat-json.ts';
 import { messageOf, settlesWithin } from './kafka-connection.ts';
 import { KafkaEventReader } from './kafka-event-reader.ts';

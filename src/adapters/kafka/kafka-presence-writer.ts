@@ -1,5 +1,6 @@
 import { DaybookError } from '../../domain/errors.ts';
-import type { Heartbeat, PresenceWriter } from '../../ports/presence-writer.ts';
+import type { Heartbeat } from '../../domain/heartbeat.ts';
+import type { PresenceWriter } from '../../ports/presence-writer.ts';
 import { encodeHeartbeat } from './heartbeat-json.ts';
 import { settlesWithin } from './kafka-connection.ts';
 import { describeFailure, errorCode, errorCodesIn, errorName, unavailable } from './kafka-errors.ts';

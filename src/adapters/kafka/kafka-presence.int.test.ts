@@ -7,7 +7,7 @@ import { kafkaPresenceHarness, KafkaTestTopic, testPresenceMs } from '../../../t
 import { StalledNetwork } from '../../../test/support/kafka-stalled-network.ts';
 import { CollectingLogger } from '../../../test/support/worker-rig.ts';
 import { hasCode } from '../../domain/errors.ts';
-import type { Heartbeat } from '../../ports/presence-writer.ts';
+import type { Heartbeat } from '../../domain/heartbeat.ts';
 import { SystemClock } from '../system/system-clock.ts';
 import { encodeHeartbeat } from './heartbeat-json.ts';
 import { clientOptions } from './kafka-connection.ts';
