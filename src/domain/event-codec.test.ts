@@ -160,6 +160,14 @@ describe('decodeEvent takes anything and never throws', slow, () => {
 });
 
 describe('an unreadable record says why, without values', () => {
+  const long = 'x'.repeat(513);
+  const changedValue = (record: LogRecord, change: (value: Record<string, unknown>) => unknown): LogRecord => ({
+    ...record,
+    value: new TextEncoder().encode(JSON.stringify(change(JSON.parse(new TextDecoder().decode(record.value)) as Record<string, unknown>))),
+  });
+  const ofAccepted = (data: object) => changedValue(accepted, (value) => ({ ...value, ...data }));
+  const failedWith = (fingerprint: string) =>
+    changedValue(history().failed(1, null).records[0]!, (value) => ({ ...value, error: { ...(value.error as object), fingerprint } }));
   const changed = (name: string, value: string | null): LogRecord => withHeaderNamed(accepted, name, value);
   it.each([
     ['a header twice', { ...accepted, headers: [...accepted.headers, ['ce_id', 'x'] as const] }, 'a header stands twice'],
@@ -177,6 +185,11 @@ describe('an unreadable record says why, without values', () => {
     ['a value that is no object', withText('[]'), 'value must be an object'],
     ['a value that is no JSON', withText('secret'), 'value must be UTF-8 JSON'],
     ['a value that is no UTF-8', { ...accepted, value: Uint8Array.of(0x22, 0xff, 0x22) }, 'value must be UTF-8 JSON'],
+    ['a task id that no index takes', { ...changed('ce_subject', long), key: long }, 'ce_subject must be at most 512 characters'],
+    ['a type that no index takes', withText(`{"taskId":"task-1","type":"${long}","typeVersion":1}`), 'type must be at most 512 characters'],
+    ['a batch that no index takes', ofAccepted({ batch: long }), 'batch must be at most 512 characters'],
+    ['a tag that no index takes', ofAccepted({ tags: { a: long } }), 'tags must have names and values of at most 256 characters'],
+    ['a fingerprint that no index takes', failedWith(long), 'fingerprint must be at most 512 characters'],
     ['a missing member', withText('{"taskId":"task-1","type":"a","typeVersion":1}'), 'payload is missing'],
   ] as const)('%s', (_name, record, detail) => {
     expect(decodeEvent({ partition: 0, offset: 0, timestampMs: 0, ...record })).toMatchObject({ type: 'Unreadable', reason: 'malformed', detail, freezes: false });

@@ -126,6 +126,7 @@ function readEnvelope(record: StoredRecord | LogRecord, headers: ReadonlyMap<str
   if (timeMs === null) return 'ce_time must be an RFC 3339 instant';
   const taskId = headers.get('ce_subject');
   if (!taskId || taskId !== record.key) return 'ce_subject must be the task id, equal to the key';
+  if (taskId.length > mostNameCharacters) return `ce_subject must be at most ${mostNameCharacters} characters`;
   const schema = /^\/schemas\/([^/]+)\/([1-9]\d{0,8})$/.exec(headers.get('ce_dataschema') ?? '');
   if (schema?.[1] !== type) return 'ce_dataschema must be /schemas/<ce_type>/<version>';
   return {
@@ -154,7 +155,7 @@ function eventFrom(type: TaskEventType, envelope: Envelope, value: JsonObject): 
     timeMs: envelope.timeMs,
     source: envelope.source,
     tenant: envelope.tenant,
-    taskType: isRequest ? null : text(value, 'type'),
+    taskType: isRequest ? null : nameOf(value, 'type'),
     taskTypeVersion: isRequest || value.typeVersion === null ? null : count(value, 'typeVersion', 1),
     ...(envelope.traceparent === undefined ? {} : { traceparent: envelope.traceparent }),
     data: readers[type](value),
@@ -188,7 +189,7 @@ const readers: { readonly [Type in TaskEventType]: (value: JsonObject) => TaskEv
     timeoutMs: count(value, 'timeoutMs', 1),
     submitter: text(value, 'submitter'),
     requestDigest: text(value, 'requestDigest'),
-    ...optional(value, 'batch', text),
+    ...optional(value, 'batch', nameOf),
     ...optional(value, 'parent', text),
     ...optional(value, 'tags', tags),
     ...optional(value, 'idempotencyKeyDigest', text),
@@ -276,7 +277,7 @@ function taskError(value: JsonObject): TaskError {
     message: text(error, 'message'),
     code: error.code === null || error.code === undefined ? null : text(error, 'code'),
     retryable: flag(error, 'retryable'),
-    fingerprint: text(error, 'fingerprint'),
+    fingerprint: nameOf(error, 'fingerprint'),
     ...optional(error, 'retryAfterMs', amount),
     ...optional(error, 'stack', text),
   };
@@ -299,9 +300,17 @@ function tags(value: JsonObject, name: string): Readonly<Record<string, string>>
   const found = asObject(value[name], name);
   for (const [tag, content] of Object.entries(found)) {
     if (typeof content !== 'string') throw new Malformed(`${name}.${tag} must be text`);
+    if (Math.max(tag.length, content.length) > mostTagCharacters) throw new Malformed(`${name} must have names and values of at most ${mostTagCharacters} characters`);
   }
   return found as Readonly<Record<string, string>>;
 }
+
+/**
+ * What tasks are found by goes into indexes, and no index takes texts of any length: one record that a read model
+ * cannot store would stop it for good. Daybook's own are far shorter.
+ */
+const mostNameCharacters = 512;
+const mostTagCharacters = 256;
 
 class Malformed extends Error {}
 
@@ -319,6 +328,13 @@ function present(value: JsonObject, name: string): JsonValue {
 function text(value: JsonObject, name: string): string {
   const member = value[name];
   if (typeof member !== 'string') throw new Malformed(`${name} must be text`);
+  return member;
+}
+
+/** A text that tasks are found by. */
+function nameOf(value: JsonObject, name: string): string {
+  const member = text(value, name);
+  if (member.length > mostNameCharacters) throw new Malformed(`${name} must be at most ${mostNameCharacters} characters`);
   return member;
 }
 
