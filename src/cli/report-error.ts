@@ -38,6 +38,7 @@ function detailsOf(error: unknown): readonly string[] {
 
 function nextCommand(error: unknown): string | null {
   if (error instanceof CommandError) return error.next;
+  if (codeOf(error) === 'topic-lost') return 'daybook topic check';
   if (error instanceof WaitTimeout) return `daybook task wait ${error.taskId}`;
   if (!(error instanceof DaybookProblem)) return exitCodeOf(error) === exitCodes.configuration ? 'daybook doctor' : null;
   if (error.idempotencyKey !== null && error.unavailable) {

@@ -22,6 +22,8 @@ import { silent } from '../../test/support/silent-logger.ts';
 import { history, type TaskHistory } from '../../test/support/task-history.ts';
 import { temporaryFolder } from '../../test/support/temporary-folder.ts';
 import { Dispatcher, type DispatcherSettings } from './dispatcher.ts';
+import { OpenTasks } from './open-tasks.ts';
+import { Snapshots } from './snapshots.ts';
 
 const settings: Partial<DispatcherSettings> = { snapshots: { everyMs: 60_000, everyRecords: 1_000 } };
 /** Histories begin when the clock does. */
@@ -266,6 +268,22 @@ it('acts on nothing any more once the log that it has read is gone', async () =>
   }
   expect(sent).toEqual([]);
   expect(dispatcher.health().every(({ ok }) => ok)).toBe(false);
+});
+
+it('snapshots are not written of a partition that is catching up, until it has', async () => {
+  const folder = temporaryFolder();
+  const tasks = new OpenTasks();
+  const store = new FileSnapshotStore({ folder, topic: 'tasks', logger: silent });
+  const snapshots = new Snapshots({ store, tasks, clock: new ManualClock(), logger: silent, settings: { everyMs: 60_000, everyRecords: 1 }, onWritten: () => {} });
+  await snapshots.restore([0], 'log-1', new Map([[0, 9]]));
+  const positions = new Map([[0, 5]]);
+  const catchingUp = new Map([[0, 9]]);
+  snapshots.writeDue(positions, catchingUp);
+  await snapshots.writeAll(positions, catchingUp);
+  expect({ kept: await store.load(0, 'log-1'), dueInMs: snapshots.nextDueInMs(positions, catchingUp) }).toEqual({ kept: null, dueInMs: null });
+  expect(snapshots.nextDueInMs(positions, new Map())).toBe(0);
+  snapshots.writeDue(positions, new Map());
+  await eventually(async () => (await store.load(0, 'log-1'))?.position === 5);
 });
 
 function gateOf() {

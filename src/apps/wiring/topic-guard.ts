@@ -77,13 +77,14 @@ export class TopicGuard implements Service {
         return;
       } catch (error) {
         const problem = error instanceof Error ? error.message : String(error);
-        if (problem !== this.#problem) this.#logger.warn({ problem }, 'the topic cannot be used now; it is checked again and again');
+        const isNew = problem !== this.#problem;
         this.#problem = problem;
         if (!(error instanceof DaybookError) || refusals.has(error.code)) {
           this.#refusal = error instanceof Error ? error : new Error(this.#problem);
           this.#logger.error({ error }, 'the topic must not be used as it is');
           return;
         }
+        if (isNew) this.#logger.warn({ problem }, 'the topic cannot be used now; it is checked again and again');
       }
       await sleep(this.#clock, pauseMs, this.#stopping.signal);
     }
