@@ -28,6 +28,8 @@ export interface Submission {
   readonly submitter: string;
   /** Whose rejections are counted together: the authenticated name, else the address. */
   readonly client: string;
+  /** W3C trace context of the caller; the record carries it on. */
+  readonly traceparent?: string;
 }
 
 export interface AcceptedTask {
@@ -92,7 +94,7 @@ export class AcceptTask {
     return idempotencyKey === undefined ? this.#append(draft) : this.#appendOnce(draft);
   }
 
-  #draft(request: TaskRequest, { definition, typeVersion }: CheckedRequest, { idempotencyKey, submitter }: Submission): EventDraft<'TaskAccepted'> | Refusal {
+  #draft(request: TaskRequest, { definition, typeVersion }: CheckedRequest, { idempotencyKey, submitter, ...others }: Submission): EventDraft<'TaskAccepted'> | Refusal {
     const context = {
       submitter,
       queues: this.#queues,
@@ -104,7 +106,7 @@ export class AcceptTask {
       return refuse('options-invalid', 'The options break a rule.', errors, acceptance.violations);
     }
     const taskId = idempotencyKey === undefined ? this.#ids.uuidv7() : taskIdForKey(tenant, idempotencyKey);
-    return { type: 'TaskAccepted', taskId, taskType: request.type, taskTypeVersion: typeVersion, tenant, data: acceptance.data };
+    return { type: 'TaskAccepted', taskId, taskType: request.type, taskTypeVersion: typeVersion, tenant, data: acceptance.data, ...traceOf(others) };
   }
 
   /** Submissions of one key share one append while it is in flight, and its receipt afterwards. */
@@ -144,7 +146,7 @@ export class AcceptTask {
   }
 
   /** A refusal that is a fact becomes history before it is answered, within the client's share. */
-  async #reject(refusal: Refusal, request: TaskRequest, { client }: Submission): Promise<AcceptResult> {
+  async #reject(refusal: Refusal, request: TaskRequest, { client, ...others }: Submission): Promise<AcceptResult> {
     if (refusal.violations === null) return refusal;
     if (!this.#rejectionLimit.take(client)) {
       this.counts.rejectionsNotRecorded += 1;
@@ -155,7 +157,7 @@ export class AcceptTask {
     const taskTypeVersion = known ? (request.version ?? known.definition.version) : null;
     const id = this.#ids.uuidv7();
     try {
-      await this.#producer.record({ type: 'TaskRejected', taskId: id, taskType: request.type, taskTypeVersion, tenant, data: { code, violations } });
+      await this.#producer.record({ type: 'TaskRejected', taskId: id, taskType: request.type, taskTypeVersion, tenant, data: { code, violations }, ...traceOf(others) });
       return { ...refusal, id };
     } catch (error) {
       if (isUnavailable(error)) return unavailable();
@@ -178,6 +180,10 @@ export class AcceptTask {
         result satisfies never;
     }
   }
+}
+
+function traceOf({ traceparent }: Pick<Submission, 'traceparent'>): Pick<Submission, 'traceparent'> {
+  return traceparent === undefined ? {} : { traceparent };
 }
 
 /** The receipt of a record: what its holder can check against the log later. */

@@ -32,18 +32,20 @@ export class RecordRequest {
    * @param taskId must look like a task id; whether the task exists is judged when the request is read
    * @param body `{reason}` as the client sent it
    * @param by the authenticated name, or `anonymous`
+   * @param trace of the caller; the record carries it on
    */
   async record(
     type: 'TaskCancellationRequested' | 'TaskRetryRequested',
     taskId: string,
     body: unknown,
     by: string,
+    trace: { readonly traceparent?: string } = {},
   ): Promise<RecordedRequest | Refusal | Unavailable> {
     const parsed = parseReason(body);
     if ('errors' in parsed) return refuse('invalid-request', 'The request needs a reason and nothing else.', parsed.errors);
     const data = { requestId: this.#ids.uuidv7(), reason: parsed.reason, by };
     try {
-      const recorded = await this.#producer.record({ type, taskId, taskType: null, taskTypeVersion: null, tenant: 'default', data });
+      const recorded = await this.#producer.record({ type, taskId, taskType: null, taskTypeVersion: null, tenant: 'default', data, ...trace });
       return { type: 'recorded', id: taskId, requestEventId: recorded.eventId, receipt: receiptOf(recorded, this.#producer.topic) };
     } catch (error) {
       if (isUnavailable(error)) return unavailable();

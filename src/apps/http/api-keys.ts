@@ -3,7 +3,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 /** Who may call: a name, and the SHA-256 of the key that proves it. The key itself is nowhere. */
 export interface ApiKey {
   readonly name: string;
-  readonly sha256: Buffer;
+  readonly sha256: Uint8Array;
 }
 
 /**
