@@ -39,7 +39,7 @@ $(installed): package-lock.json | node
 	@touch $@
 
 # stdout carries the DAYBOOK_* lines and nothing else, so that it can be read by a shell or a program.
-brokers: ## Kafka, RabbitMQ, PostgreSQL on 127.0.0.1:19092, 16672, 15432, without Docker (KAFKA_PORT= RABBITMQ_PORT= POSTGRES_PORT= KAFKA_NODES=3 ONLY=kafka,postgres)
+brokers: ## Kafka, RabbitMQ, PostgreSQL on 127.0.0.1:19092, 16672, 15432, without Docker (KAFKA_PORT= RABBITMQ_PORT= POSTGRES_PORT= KAFKA_NODES=3 TLS=on ONLY=kafka,postgres)
 	@$(MAKE) -s setup >&2
 	@node tools/brokers/start.mjs
 

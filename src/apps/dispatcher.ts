@@ -14,6 +14,7 @@ import { sourceOf } from './roles.ts';
 import type { RunningRole } from './running-role.ts';
 import { kafkaLog } from './wiring/kafka-log.ts';
 import { kafkaPresence } from './wiring/kafka-presence.ts';
+import { rabbitmqConnectionOf } from './wiring/rabbitmq-connection-of.ts';
 import { rabbitmqInspection } from './wiring/rabbitmq-inspection.ts';
 import { snapshotStoreOf } from './wiring/snapshot-store-of.ts';
 
@@ -34,7 +35,7 @@ export async function startDispatcher(config: Config, logger: Logger): Promise<R
   const log = kafkaLog(config, clock, logger, () => snapshotStore.knownLogs());
   const presence = kafkaPresence(config, clock, logger);
   const inspection = rabbitmqInspection(config, clock, logger);
-  const jobSender = new RabbitmqJobSender({ url: config.rabbitmqUrl ?? '', topic: config.topic, name: 'daybook dispatcher', clock, logger });
+  const jobSender = new RabbitmqJobSender({ ...rabbitmqConnectionOf(config), name: 'daybook dispatcher', clock, logger });
   const ports = PortsModule.of({ ...log.ports, ...presence.ports, ...inspection.ports, snapshotStore, jobSender, clock, logger });
   const adapters = [...log.services, ...presence.services, ...inspection.services, hostedAdapter('snapshots', snapshotStore), hostedAdapter('queue', jobSender)];
   const plan: ProcessPlan = {

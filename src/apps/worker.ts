@@ -17,6 +17,7 @@ import type { RunningRole } from './running-role.ts';
 import { claimsOf } from './wiring/claims-of.ts';
 import { kafkaAppenderOf } from './wiring/kafka-appender-of.ts';
 import { kafkaHeartbeats } from './wiring/kafka-heartbeats.ts';
+import { rabbitmqConnectionOf } from './wiring/rabbitmq-connection-of.ts';
 import { TopicGuard } from './wiring/topic-guard.ts';
 
 /** The worker role: needs receiver, claims, appender and presence writer, and reads no history. */
@@ -40,7 +41,7 @@ export async function startWorker(config: Config, entries: readonly CatalogEntry
   const clock = new SystemClock();
   const guard = new TopicGuard(config, clock, logger);
   const eventAppender = kafkaAppenderOf(config);
-  const jobReceiver = new RabbitmqJobReceiver({ url: config.rabbitmqUrl ?? '', topic: config.topic, name: 'daybook worker', clock, logger });
+  const jobReceiver = new RabbitmqJobReceiver({ ...rabbitmqConnectionOf(config), name: 'daybook worker', clock, logger });
   const heartbeats = kafkaHeartbeats(config);
   const catalog = new TaskCatalog(entries);
   const claims = claimsOf(config, () => guard.identity(), clock, logger, catalog.requiresGuard);

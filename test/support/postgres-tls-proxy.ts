@@ -1,6 +1,6 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import type { Certificate } from './certificate.ts';
+import type { Certificate } from '../../tools/brokers/certificate.ts';
 
 /** Speaks TLS as a PostgreSQL server does, and hands what it hears to one that does not. */
 export class PostgresTlsProxy {

@@ -10,9 +10,13 @@ import { isOnPath } from './packages.mjs';
 import { assertPortIsFree, runningPid, serverProcess, startProcess, stopProcess, waitForReadiness, wake } from './processes.mjs';
 import { forgetStarted, readStarted, writeStarted } from './started-settings.mjs';
 import { say } from './say.mjs';
+import { secretIn } from './secret.mjs';
 import { projectFolder, toolsFolder } from './settings.mjs';
+import { serverCertificate, wantsOpenssl } from './tls.mjs';
 
 const defaultPort = 19_092;
+const user = 'daybook';
+const scramMechanisms = ['SCRAM-SHA-256', 'SCRAM-SHA-512'];
 /** After kill -9 a node checks its log and waits for its old registration to expire: 15 to 30 s on a busy machine. */
 const readinessLimitMs = 120_000;
 
@@ -27,6 +31,7 @@ export const kafka = {
   wants: () => [
     { present: () => isOnPath('java'), packages: ['default-jre-headless'] },
     { present: () => hasJars() || isOnPath('mvn'), packages: ['maven'] },
+    wantsOpenssl,
   ],
 
   prepare: fetchJars,
@@ -37,8 +42,9 @@ export const kafka = {
     const wanted = {
       port: settings.kafka.port ?? started?.port ?? defaultPort,
       nodes: settings.kafka.nodes ?? started?.nodes ?? 1,
+      tls: settings.tls ?? started?.tls ?? false,
     };
-    if (started !== null && (started.port !== wanted.port || started.nodes !== wanted.nodes)) {
+    if (started !== null && describe(started) !== describe(wanted)) {
       say(`Kafka: stopping ${describe(started)} for ${describe(wanted)}`);
       await this.stop(settings);
     }
@@ -47,10 +53,12 @@ export const kafka = {
     for (const node of missing) {
       await assertPortIsFree(node.port, 'KAFKA_PORT');
       await assertPortIsFree(node.controllerPort, 'KAFKA_PORT');
+      if (wanted.tls) await assertPortIsFree(node.tlsPort, 'KAFKA_PORT');
     }
     if (missing.length > 0) say(`Kafka: starting ${missing.length} of ${describe(wanted)}`);
     writeStarted(folder, wanted);
-    for (const node of missing) startNode(node, nodes, settings.kafka.heapMb);
+    const login = wanted.tls ? { certificate: serverCertificate(settings), password: passwordIn(folder) } : null;
+    for (const node of missing) startNode(node, nodes, settings.kafka.heapMb, login);
     for (const node of nodes) wake(node.server);
     await waitForReadiness('Kafka', nodes.map((node) => node.server), () => kafkaRoundTrip(addressesOf(wanted)), { limitMs: readinessLimitMs });
   },
@@ -69,37 +77,50 @@ export const kafka = {
     const folder = join(settings.folder, 'kafka');
     const started = readStarted(folder);
     const runs = started !== null && nodesOf(folder, started).some((node) => runningPid(node.server) !== null);
-    return runs ? { DAYBOOK_KAFKA_BROKERS: addressesOf(started).join(',') } : {};
+    if (!runs) return {};
+    if (!started.tls) return { DAYBOOK_KAFKA_BROKERS: addressesOf(started).join(',') };
+    return {
+      DAYBOOK_KAFKA_BROKERS: nodesOf(folder, started).map(({ tlsPort }) => `127.0.0.1:${tlsPort}`).join(','),
+      DAYBOOK_KAFKA_TLS: 'on',
+      DAYBOOK_KAFKA_CA_FILE: serverCertificate(settings).file,
+      DAYBOOK_KAFKA_SASL: 'scram-sha-512',
+      DAYBOOK_KAFKA_USERNAME: user,
+      DAYBOOK_KAFKA_PASSWORD: passwordIn(folder),
+    };
   },
 };
 
-const describe = ({ nodes, port }) => `${nodes === 1 ? 'one node' : `${nodes} nodes`} from port ${port}`;
+const describe = ({ nodes, port, tls }) => `${nodes === 1 ? 'one node' : `${nodes} nodes`} from port ${port}${tls ? ' with TLS' : ''}`;
+const passwordIn = (folder) => secretIn(join(folder, 'password'));
 const addressesOf = ({ port, nodes }) => Array.from({ length: nodes }, (_, index) => `127.0.0.1:${port + index}`);
 
-function nodesOf(folder, { port, nodes }) {
-  const cluster = join(folder, nodes === 1 ? 'one-node' : `${nodes}-nodes`);
+/** With TLS the data is apart: the users that log in are written when it is formatted. */
+function nodesOf(folder, { port, nodes, tls }) {
+  const cluster = join(folder, `${nodes === 1 ? 'one-node' : `${nodes}-nodes`}${tls ? '-with-tls' : ''}`);
   return Array.from({ length: nodes }, (_, index) => ({
     id: index + 1,
     port: port + index,
     controllerPort: port + 100 + index,
+    tlsPort: port + 50 + index,
     cluster,
     server: serverProcess('kafka', join(cluster, `node-${index + 1}`)),
   }));
 }
 
-function startNode(node, nodes, heapMb) {
+function startNode(node, nodes, heapMb, login) {
   const { folder } = node.server;
   const properties = join(folder, 'server.properties');
   mkdirSync(folder, { recursive: true });
-  writeFileSync(properties, propertiesOf(node, nodes));
-  if (!existsSync(join(folder, 'data', 'meta.properties'))) format(node, properties);
+  writeFileSync(properties, propertiesOf(node, nodes, login), { mode: 0o600 });
+  if (!existsSync(join(folder, 'data', 'meta.properties'))) format(node, properties, login);
   startProcess(node.server, [...java(heapMb), 'kafka.Kafka', properties]);
 }
 
 /** Writes the cluster's id into the node's data folder, which a node needs before its first start. */
-function format(node, properties) {
+function format(node, properties, login) {
+  const users = scramMechanisms.flatMap((mechanism) => (login ? ['--add-scram', `${mechanism}=[name=${user},password=${login.password}]`] : []));
   const { status, stdout, stderr } = spawnSync(
-    ...commandAndArguments([...java(128), 'kafka.tools.StorageTool', 'format', '-t', clusterId(node.cluster), '-c', properties, '--ignore-formatted']),
+    ...commandAndArguments([...java(128), 'kafka.tools.StorageTool', 'format', '-t', clusterId(node.cluster), '-c', properties, '--ignore-formatted', ...users]),
     { encoding: 'utf8' },
   );
   if (status !== 0) throw new BrokersError(`Kafka's data folder ${node.server.folder} could not be formatted:\n${stdout ?? ''}${stderr ?? ''}`);
@@ -129,18 +150,19 @@ function java(heapMb) {
   ];
 }
 
-function propertiesOf(node, nodes) {
+function propertiesOf(node, nodes, login) {
   const replicas = nodes.length;
+  const secured = login ? [`SASL_SSL://127.0.0.1:${node.tlsPort}`] : [];
   const minimumInSync = replicas === 1 ? 1 : 2;
   const lines = {
     'process.roles': 'broker,controller',
     'node.id': node.id,
     'controller.quorum.voters': nodes.map(({ id, controllerPort }) => `${id}@127.0.0.1:${controllerPort}`).join(','),
-    listeners: `PLAINTEXT://127.0.0.1:${node.port},CONTROLLER://127.0.0.1:${node.controllerPort}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${node.port}`,
+    listeners: [`PLAINTEXT://127.0.0.1:${node.port}`, `CONTROLLER://127.0.0.1:${node.controllerPort}`, ...secured].join(','),
+    'advertised.listeners': [`PLAINTEXT://127.0.0.1:${node.port}`, ...secured].join(','),
     'controller.listener.names': 'CONTROLLER',
     'inter.broker.listener.name': 'PLAINTEXT',
-    'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
+    'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL',
     'log.dirs': join(node.server.folder, 'data'),
     // A topic comes into being by Daybook's own check, with its settings, or not at all.
     'auto.create.topics.enable': false,
@@ -165,8 +187,23 @@ function propertiesOf(node, nodes) {
     'num.io.threads': 4,
     'group.initial.rebalance.delay.ms': 0,
     'group.min.session.timeout.ms': 1_000,
+    ...(login ? securedListener(node, login) : {}),
   };
   return `${Object.entries(lines).map(([name, value]) => `${name}=${value}`).join('\n')}\n`;
+}
+
+/** Clients prove who they are by one of three mechanisms, all of the same user, and are encrypted. */
+function securedListener({ server }, { certificate, password }) {
+  const keystore = join(server.folder, 'keystore.pem');
+  writeFileSync(keystore, Buffer.concat([certificate.key, certificate.cert]), { mode: 0o600 });
+  const security = 'org.apache.kafka.common.security';
+  return {
+    'ssl.keystore.type': 'PEM',
+    'ssl.keystore.location': keystore,
+    'sasl.enabled.mechanisms': ['PLAIN', ...scramMechanisms].join(','),
+    'listener.name.sasl_ssl.plain.sasl.jaas.config': `${security}.plain.PlainLoginModule required user_${user}="${password}";`,
+    ...Object.fromEntries(scramMechanisms.map((mechanism) => [`listener.name.sasl_ssl.${mechanism.toLowerCase()}.sasl.jaas.config`, `${security}.scram.ScramLoginModule required;`])),
+  };
 }
 
 /** The jars are there, and are those that pom.xml names now. */

@@ -1,7 +1,7 @@
 // Debian's PostgreSQL in a data folder of its own, on loopback TCP only. It refuses to run as root, so root starts it
 // as the user that the package has made for it.
 import { spawnSync } from 'node:child_process';
-import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { BrokersError } from './brokers-error.mjs';
@@ -9,6 +9,7 @@ import { assertPortIsFree, runningPid, serverProcess, startProcess, stopProcess,
 import { forgetStarted, readStarted, writeStarted } from './started-settings.mjs';
 import { say } from './say.mjs';
 import { secretIn } from './secret.mjs';
+import { serverCertificate, wantsOpenssl } from './tls.mjs';
 import { unprivileged } from './unprivileged.mjs';
 
 const defaultPort = 15_432;
@@ -21,7 +22,7 @@ const installations = '/usr/lib/postgresql';
 export const postgres = {
   name: 'PostgreSQL',
 
-  wants: () => [{ present: () => installedVersions().length > 0, packages: ['postgresql'] }],
+  wants: () => [{ present: () => installedVersions().length > 0, packages: ['postgresql'] }, wantsOpenssl],
 
   prepare() {},
 
@@ -29,8 +30,9 @@ export const postgres = {
     const folder = folderIn(settings);
     const started = readStarted(folder);
     const port = settings.postgres.port ?? started?.port ?? defaultPort;
-    if (started !== null && started.port !== port) {
-      say(`PostgreSQL: moving from port ${started.port} to ${port}`);
+    const tls = settings.tls ?? started?.tls ?? false;
+    if (started !== null && (started.port !== port || (started.tls ?? false) !== tls)) {
+      say(`PostgreSQL: moving from port ${started.port} to ${port}, TLS ${tls ? 'on' : 'off'}`);
       await this.stop(settings);
     }
     const server = serverIn(folder);
@@ -38,13 +40,15 @@ export const postgres = {
       say(`PostgreSQL: starting on port ${port}`);
       await assertPortIsFree(port, 'POSTGRES_PORT');
       prepareFolder(folder);
-      writeStarted(folder, { port });
+      if (tls) prepareTls(folder, serverCertificate(settings));
+      writeStarted(folder, { port, tls });
     }
     wake(server);
+    const caFile = tls ? serverCertificate(settings).file : null;
     // The children of a killed server keep its data locked for a moment; a new server that meets them ends at once.
     const startAndTry = () => {
-      if (runningPid(server) === null) startProcess(server, serverCommand(folder, port));
-      return roundTrip(folder, port);
+      if (runningPid(server) === null) startProcess(server, serverCommand(folder, port, tls));
+      return roundTrip(folder, port, caFile);
     };
     await waitForReadiness('PostgreSQL', [server], startAndTry, { limitMs: readinessLimitMs, restartsMs: 10_000 });
   },
@@ -62,7 +66,7 @@ export const postgres = {
     const folder = folderIn(settings);
     const started = readStarted(folder);
     const runs = started !== null && runningPid(serverIn(folder)) !== null;
-    return runs ? { DAYBOOK_POSTGRES_URL: urlOf(folder, started.port, user, user) } : {};
+    return runs ? { DAYBOOK_POSTGRES_URL: urlOf(folder, started.port, user, user, started.tls ? serverCertificate(settings).file : null) } : {};
   },
 };
 
@@ -70,7 +74,8 @@ const folderIn = (settings) => join(settings.folder, 'postgres');
 const serverIn = (folder) => serverProcess('postgres', folder);
 const dataIn = (folder) => join(folder, 'data');
 const passwordOf = (folder, role) => secretIn(join(folder, `password-of-${role}`));
-const urlOf = (folder, port, role, database) => `postgres://${role}:${passwordOf(folder, role)}@127.0.0.1:${port}/${database}`;
+const urlOf = (folder, port, role, database, caFile) =>
+  `postgres://${role}:${passwordOf(folder, role)}@127.0.0.1:${port}/${database}${caFile === null ? '' : `?sslmode=verify-full&sslrootcert=${encodeURIComponent(caFile)}`}`;
 
 function installedVersions() {
   if (!existsSync(installations)) return [];
@@ -87,7 +92,7 @@ function program(folder, name) {
   return join(installations, version, 'bin', name);
 }
 
-function serverCommand(folder, port) {
+function serverCommand(folder, port, tls) {
   const options = {
     port,
     listen_addresses: '127.0.0.1',
@@ -97,6 +102,7 @@ function serverCommand(folder, port) {
     max_wal_size: '512MB',
     timezone: 'UTC',
     log_timezone: 'UTC',
+    ...(tls && { ssl: 'on', ssl_cert_file: join(folder, 'server.crt'), ssl_key_file: join(folder, 'server.key'), hba_file: join(folder, 'pg_hba.conf') }),
   };
   const flags = Object.entries(options).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   return [...unprivileged(folder, superuser), program(folder, 'postgres'), '-D', dataIn(folder), ...flags];
@@ -120,6 +126,16 @@ function prepareFolder(folder) {
   renameSync(unfinished, dataIn(folder));
 }
 
+/** The server reads its key from a file of its own user's only. Whoever comes without TLS is refused. */
+function prepareTls(folder, { key, cert }) {
+  const files = { 'server.key': key, 'server.crt': cert, 'pg_hba.conf': 'hostssl all all 127.0.0.1/32 scram-sha-256\n' };
+  for (const [name, content] of Object.entries(files)) {
+    rmSync(join(folder, name), { force: true });
+    writeFileSync(join(folder, name), content, { mode: 0o600 });
+    giveToServer(join(folder, name));
+  }
+}
+
 function giveToServer(path) {
   if (process.getuid() !== 0) return;
   const [uid, gid] = ['-u', '-g'].map((flag) => Number(spawnSync('id', [flag, superuser], { encoding: 'utf8' }).stdout));
@@ -127,9 +143,9 @@ function giveToServer(path) {
 }
 
 /** `select 1` over TCP as the role that Daybook will use; role and database are made where they are missing. */
-async function roundTrip(folder, port) {
-  await withClient(urlOf(folder, port, superuser, superuser), (client) => ensureRoleAndDatabase(client, passwordOf(folder, user)));
-  await withClient(urlOf(folder, port, user, user), (client) => client.query('select 1'));
+async function roundTrip(folder, port, caFile) {
+  await withClient(urlOf(folder, port, superuser, superuser, caFile), (client) => ensureRoleAndDatabase(client, passwordOf(folder, user)));
+  await withClient(urlOf(folder, port, user, user, caFile), (client) => client.query('select 1'));
 }
 
 async function ensureRoleAndDatabase(client, password) {

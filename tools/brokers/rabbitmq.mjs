@@ -7,6 +7,7 @@ import { rabbitmqRoundTrip } from './rabbitmq-round-trip.mjs';
 import { forgetStarted, readStarted, writeStarted } from './started-settings.mjs';
 import { say } from './say.mjs';
 import { secretIn } from './secret.mjs';
+import { serverCertificate, wantsOpenssl } from './tls.mjs';
 
 const defaultPort = 16_672;
 const user = 'daybook';
@@ -17,7 +18,7 @@ const portMapper = '/usr/bin/epmd';
 export const rabbitmq = {
   name: 'RabbitMQ',
 
-  wants: () => [{ present: () => existsSync(`${programs}/rabbitmq-server`) && existsSync(portMapper), packages: ['rabbitmq-server'] }],
+  wants: () => [{ present: () => existsSync(`${programs}/rabbitmq-server`) && existsSync(portMapper), packages: ['rabbitmq-server'] }, wantsOpenssl],
 
   prepare() {},
 
@@ -25,22 +26,23 @@ export const rabbitmq = {
     const folder = folderIn(settings);
     const started = readStarted(folder);
     const port = settings.rabbitmq.port ?? started?.port ?? defaultPort;
-    if (started !== null && started.port !== port) {
-      say(`RabbitMQ: moving from port ${started.port} to ${port}`);
+    const tls = settings.tls ?? started?.tls ?? false;
+    if (started !== null && (started.port !== port || (started.tls ?? false) !== tls)) {
+      say(`RabbitMQ: moving from port ${started.port} to ${port}, TLS ${tls ? 'on' : 'off'}`);
       await this.stop(settings);
     }
     const { server, epmd } = serversIn(folder);
     const ports = portsFrom(port);
     mkdirSync(folder, { recursive: true });
-    writeStarted(folder, { port });
+    writeStarted(folder, { port, tls });
     if (runningPid(epmd) === null) {
       await assertPortIsFree(ports.portMapper, 'RABBITMQ_PORT');
       startPortMapper(epmd, port); // a broker that still runs registers again by itself
     }
     if (runningPid(server) === null) {
       say(`RabbitMQ: starting on port ${port}`);
-      for (const used of [ports.amqp, ports.distribution]) await assertPortIsFree(used, 'RABBITMQ_PORT');
-      startBroker(server, port);
+      for (const used of [ports.amqp, ports.distribution, ...(tls ? [ports.amqps] : [])]) await assertPortIsFree(used, 'RABBITMQ_PORT');
+      startBroker(server, port, tls ? serverCertificate(settings) : null);
     }
     wake(epmd);
     wake(server);
@@ -61,7 +63,11 @@ export const rabbitmq = {
     const folder = folderIn(settings);
     const started = readStarted(folder);
     const runs = started !== null && runningPid(serversIn(folder).server) !== null;
-    return runs ? { DAYBOOK_RABBITMQ_URL: urlOf(folder, started.port) } : {};
+    if (!runs) return {};
+    const url = urlOf(folder, started.port);
+    if (!started.tls) return { DAYBOOK_RABBITMQ_URL: url };
+    const tlsUrl = url.replace(/^amqp:(.*:)\d+$/, `amqps:$1${portsFrom(started.port).amqps}`);
+    return { DAYBOOK_RABBITMQ_URL: tlsUrl, DAYBOOK_RABBITMQ_CA_FILE: serverCertificate(settings).file };
   },
 };
 
@@ -73,7 +79,7 @@ export function rabbitmqTool(settings, name) {
 
 const folderIn = (settings) => join(settings.folder, 'rabbitmq');
 const serversIn = (folder) => ({ server: serverProcess('rabbitmq', folder), epmd: serverProcess('epmd', folder) });
-const portsFrom = (port) => ({ amqp: port, distribution: port + 1, portMapper: port + 2 });
+const portsFrom = (port) => ({ amqp: port, distribution: port + 1, portMapper: port + 2, amqps: port + 3 });
 const urlOf = (folder, port) => `amqp://${user}:${secretIn(join(folder, 'password'))}@127.0.0.1:${port}`;
 
 /** Started by a link in the data folder: its command line then shows whose it is, as every process of ours must. */
@@ -83,9 +89,9 @@ function startPortMapper(epmd, port) {
   startProcess(epmd, [link, '-address', '127.0.0.1', '-port', String(portsFrom(port).portMapper)]);
 }
 
-function startBroker(server, port) {
+function startBroker(server, port, certificate) {
   const { folder } = server;
-  writeFileSync(join(folder, 'rabbitmq.conf'), configurationOf(folder, port), { mode: 0o600 });
+  writeFileSync(join(folder, 'rabbitmq.conf'), configurationOf(folder, port, certificate), { mode: 0o600 });
   writeFileSync(join(folder, 'enabled_plugins'), '[].\n');
   const environment = {
     ...toolEnvironment(folder, port),
@@ -118,7 +124,7 @@ function toolEnvironment(folder, port) {
   };
 }
 
-function configurationOf(folder, port) {
+function configurationOf(folder, port, certificate) {
   const lines = {
     'listeners.tcp.1': `127.0.0.1:${port}`,
     // Read at the first start only, when the data is empty.
@@ -129,6 +135,11 @@ function configurationOf(folder, port) {
     'vm_memory_high_watermark.absolute': '1GB',
     // Below this the broker blocks every publisher; better that than a full disk.
     'disk_free_limit.absolute': '200MB',
+    ...(certificate && {
+      'listeners.ssl.1': `127.0.0.1:${portsFrom(port).amqps}`,
+      'ssl_options.certfile': certificate.file,
+      'ssl_options.keyfile': certificate.keyFile,
+    }),
   };
   return `${Object.entries(lines).map(([name, value]) => `${name} = ${value}`).join('\n')}\n`;
 }

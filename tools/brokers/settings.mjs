@@ -27,9 +27,13 @@ export function readSettings(environment) {
   for (const name of only) {
     if (!brokerNames.includes(name)) problems.push(`ONLY names "${name}"; it takes a comma-separated choice of ${brokerNames.join(', ')}.`);
   }
+  const tls = given('TLS');
+  if (![null, 'on', 'off'].includes(tls)) problems.push(`TLS is "${tls}"; give on or off.`);
   const settings = {
     /** Where everything that runs keeps its data, logs and pid files. */
     folder: resolve(given('BROKERS_DIR') ?? join(projectFolder, '.brokers')),
+    /** Null: as it was at the last start. */
+    tls: tls === null ? null : tls === 'on',
     only: brokerNames.filter((name) => only.includes(name)),
     // The ports above the given one are used too (see README.md), hence the lower limit.
     kafka: { port: wholeNumber('KAFKA_PORT', 1024, 65_000), nodes: wholeNumber('KAFKA_NODES', 1, 3), heapMb: wholeNumber('KAFKA_HEAP_MB', 192, 16_384) ?? 384 },

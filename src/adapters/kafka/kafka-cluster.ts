@@ -1,4 +1,5 @@
 import { listOffsetsV9, metadataV12, type Broker, type Connection, type ConnectionPool } from '@platformatic/kafka';
+import { causesOf } from '../../ports/tls-advice.ts';
 import { clientOptions, closePool, openPool, type ClientOptions, type KafkaConnection } from './kafka-connection.ts';
 import { describeFailure, errorCode, errorName, unavailable } from './kafka-errors.ts';
 
@@ -103,7 +104,14 @@ export class KafkaCluster {
       }
     }
     const cause = new AggregateError(failures);
-    throw unavailable(`No Kafka broker answered (${candidates.map(({ host, port }) => `${host}:${port}`).join(', ')}): ${describeFailure(cause)}`, cause);
+    throw unavailable(`No Kafka broker answered (${candidates.map(({ host, port }) => `${host}:${port}`).join(', ')}): ${describeFailure(cause)}${this.#hintFor(cause)}`, cause);
+  }
+
+  /** A broker says nothing to a client that speaks otherwise than its listener: it closes the connection. */
+  #hintFor(error: unknown): string {
+    if (!causesOf(error).some(({ message }) => message === 'Connection closed')) return '';
+    if (!this.#options.tls) return '; if the listener speaks TLS, set DAYBOOK_KAFKA_TLS=on';
+    return this.#options.sasl ? '' : '; if the listener asks for a login, set DAYBOOK_KAFKA_SASL';
   }
 
   /** The bootstrap servers, then whatever else the cluster named, each once. */

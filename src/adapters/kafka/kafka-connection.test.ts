@@ -17,7 +17,8 @@ describe('the options of a connection', () => {
   });
 
   it('speak TLS when told to, trusting the authorities of Node', () => {
-    expect(clientOptions({ brokers: ['k'], tls: 'on' })).toMatchObject({ tls: {} });
+    expect(clientOptions({ brokers: ['k'], tls: 'on' })).toMatchObject({ tls: {}, tlsServerName: true });
+    expect(clientOptions({ brokers: ['10.0.0.1:9093'], tls: 'on' })).toMatchObject({ tls: {}, tlsServerName: false });
     expect(clientOptions({ brokers: ['k'], tls: 'off' })).not.toHaveProperty('tls');
   });
 

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { ConnectionPool, type Broker, type ConnectionOptions } from '@platformatic/kafka';
 import { DaybookError } from '../../domain/errors.ts';
 
@@ -19,7 +20,7 @@ export interface KafkaConnection {
 }
 
 /** What every client of the library is given, besides its own options. */
-export interface ClientOptions extends Pick<ConnectionOptions, 'tls' | 'sasl'> {
+export interface ClientOptions extends Pick<ConnectionOptions, 'tls' | 'tlsServerName' | 'sasl'> {
   readonly clientId: string;
   readonly bootstrapBrokers: Broker[];
 }
@@ -43,12 +44,14 @@ function brokerAddress(text: string): Broker {
   return { host, port };
 }
 
-function tlsOptions({ tls, caFile }: KafkaConnection): Pick<ClientOptions, 'tls'> {
+function tlsOptions({ brokers, tls, caFile }: KafkaConnection): Pick<ClientOptions, 'tls' | 'tlsServerName'> {
   if (tls !== 'on' && caFile !== undefined) throw invalid('DAYBOOK_KAFKA_CA_FILE', 'is given, but DAYBOOK_KAFKA_TLS is not on; switch it on, or leave the file out');
   if (tls !== 'on') return {};
-  if (caFile === undefined) return { tls: {} };
+  // Said in the clear at the start of TLS: a proxy before several clusters tells them apart by it. An address cannot be said.
+  const tlsServerName = brokers.every((broker) => isIP(brokerAddress(broker).host) === 0);
+  if (caFile === undefined) return { tls: {}, tlsServerName };
   try {
-    return { tls: { ca: readFileSync(caFile) } };
+    return { tls: { ca: readFileSync(caFile) }, tlsServerName };
   } catch (cause) {
     throw invalid('DAYBOOK_KAFKA_CA_FILE', `cannot be read: ${messageOf(cause)}`, cause);
   }
@@ -66,8 +69,8 @@ function loginOptions({ sasl, username, password }: KafkaConnection): Pick<Clien
 
 /** A pool whose connections never raise an error that nobody hears: requests carry their own errors. */
 export function openPool(options: ClientOptions, limits: Pick<ConnectionOptions, 'connectTimeout' | 'requestTimeout' | 'maxInflights'>): ConnectionPool {
-  const { clientId, tls, sasl } = options;
-  const pool = new ConnectionPool(clientId, { ...limits, ...(tls && { tls }), ...(sasl && { sasl }) });
+  const { clientId, tls, tlsServerName, sasl } = options;
+  const pool = new ConnectionPool(clientId, { ...limits, ...(tls && { tls, tlsServerName: tlsServerName ?? false }), ...(sasl && { sasl }) });
   hearErrors(pool);
   return pool;
 }

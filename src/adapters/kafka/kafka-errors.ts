@@ -1,5 +1,6 @@
 import { protocolErrorsCodesById } from '@platformatic/kafka';
 import { DaybookError } from '../../domain/errors.ts';
+import { tlsAdvice } from '../../ports/tls-advice.ts';
 
 /** Those of the protocol's error codes that decide what happens next. */
 export const errorCode = {
@@ -9,8 +10,10 @@ export const errorCode = {
   messageTooLarge: 10,
   recordListTooLarge: 18,
   topicAuthorizationFailed: 29,
+  unsupportedSaslMechanism: 33,
   topicAlreadyExists: 36,
   invalidReplicationFactor: 38,
+  saslAuthenticationFailed: 58,
   invalidRecord: 87,
   unknownTopicId: 100,
   inconsistentTopicId: 103,
@@ -21,9 +24,18 @@ export function errorName(code: number): string {
   return String((protocolErrorsCodesById as Record<number, string>)[code] ?? `error ${code}`);
 }
 
-/** What a failure of the client library comes down to: the innermost messages, each once. */
+/** What a failure of the client library comes down to: the innermost messages, each once, and the setting to look at. */
 export function describeFailure(error: unknown): string {
-  return [...new Set(innermost(error))].slice(0, 3).join('; ');
+  const advice = adviceFor(error);
+  return [...[...new Set(innermost(error))].slice(0, 3), ...(advice === null ? [] : [advice])].join('; ');
+}
+
+/** For a login that was refused, and for TLS that could not be agreed upon; null for everything else. */
+function adviceFor(error: unknown): string | null {
+  const codes = errorCodesIn(error);
+  if (codes.includes(errorCode.saslAuthenticationFailed)) return 'look at DAYBOOK_KAFKA_USERNAME and DAYBOOK_KAFKA_PASSWORD';
+  if (codes.includes(errorCode.unsupportedSaslMechanism)) return 'look at DAYBOOK_KAFKA_SASL';
+  return tlsAdvice(error, { address: 'DAYBOOK_KAFKA_BROKERS', authority: 'DAYBOOK_KAFKA_CA_FILE', tls: 'DAYBOOK_KAFKA_TLS' });
 }
 
 /** The protocol's error codes in a failure of the client library, which nests them. */

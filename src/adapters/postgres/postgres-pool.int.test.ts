@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { eventually } from '../../../test/support/eventually.ts';
 import { PostgresUnderTest } from '../../../test/support/postgres-harness.ts';
-import { makeCertificate } from '../../../test/support/certificate.ts';
+import { makeCertificate } from '../../../tools/brokers/certificate.ts';
 import { PostgresTlsProxy } from '../../../test/support/postgres-tls-proxy.ts';
 import { temporaryFolder } from '../../../test/support/temporary-folder.ts';
 import { PostgresUnreachable, sqlStateOf } from './postgres-errors.ts';

@@ -1,9 +1,10 @@
 import { Pool, type Client, type PoolClient } from 'pg';
 import { DaybookError } from '../../domain/errors.ts';
+import { tlsAdvice } from '../../ports/tls-advice.ts';
 import { PostgresUnreachable, saysUnreachable, sqlStateOf } from './postgres-errors.ts';
 
 export interface PostgresPoolOptions {
-  /** `postgres://user:password@host:port/database`, with `sslmode` as libpq means it: `disable`, `require`, `verify-ca`, `verify-full`. */
+  /** `postgres://user:password@host:port/database`, with `sslmode` as libpq means it: `disable`, `require`, `verify-ca`, `verify-full`, the last two with the authority's file in `sslrootcert`. `require` and `prefer` without `sslrootcert` check no certificate: they keep out listeners, not impostors. */
   readonly url: string;
   /** How the server's list of sessions names the connections. */
   readonly applicationName: string;
@@ -144,10 +145,10 @@ export class PostgresPool {
     } catch (cause) {
       // What the server says to a login is its answer; everything else kept us from asking.
       if (sqlStateOf(cause) !== null && !saysUnreachable(cause)) {
-        this.#trouble = `PostgreSQL refuses the login: ${describe(cause)}`;
+        this.#trouble = `PostgreSQL refuses the login: ${describe(cause)}; ${loginAdvice(cause)}`;
         throw cause;
       }
-      const error = new PostgresUnreachable(`PostgreSQL cannot be reached: ${describe(cause)}`, { cause });
+      const error = new PostgresUnreachable(`PostgreSQL cannot be reached: ${describe(cause)}${reachAdvice(cause)}`, { cause });
       this.#noteSilence(error, performance.now() - nowMs >= this.#connectTimeoutMs);
       throw error;
     }
@@ -281,6 +282,23 @@ function withLibpqMeaning(url: string): string {
 function describe(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map(describe).join('; ');
   return error instanceof Error ? error.message : String(error);
+}
+
+/** Read models and claims may have a URL each. */
+const urlSettings = 'DAYBOOK_POSTGRES_URL or DAYBOOK_CLAIMS_URL';
+
+function loginAdvice(error: unknown): string {
+  // Its rules have no entry for this host and user, or only one for the other kind of connection.
+  if (sqlStateOf(error) === '28000') return `look at sslmode in ${urlSettings}, and at the server's pg_hba.conf`;
+  return `look at the name, the password and the database in ${urlSettings}`;
+}
+
+function reachAdvice(error: unknown): string {
+  const advice = tlsAdvice(error, { address: urlSettings, authority: `sslrootcert in ${urlSettings}`, tls: `sslmode in ${urlSettings}` });
+  if (advice !== null) return `; ${advice}`;
+  if (error instanceof Error && error.message === 'The server does not support SSL connections') return `; look at sslmode in ${urlSettings}`;
+  const isFile = error instanceof Error && 'syscall' in error && error.syscall === 'open';
+  return isFile ? `; look at sslrootcert, sslcert and sslkey in ${urlSettings}` : '';
 }
 
 async function settledWithin(waitMs: number, promise: Promise<unknown>): Promise<void> {

@@ -3,6 +3,7 @@ import { DaybookError } from '../../domain/errors.ts';
 import { sleep, type Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { DependencyHealth } from '../../ports/service.ts';
+import { tlsAdvice } from '../../ports/tls-advice.ts';
 import { answeredWithin } from './answered-within.ts';
 
 export interface RabbitmqLinkOptions {
@@ -131,7 +132,7 @@ export class RabbitmqLink {
     } catch (error) {
       // Also takes a connection down that opened and cannot be used.
       lost.abort(messageOf(error));
-      return messageOf(error);
+      return withAdvice(error, this.#options.url);
     } finally {
       this.#session = null;
     }
@@ -227,6 +228,18 @@ function refuseOldBroker({ connection: { serverProperties } }: ChannelModel): vo
   const [major = 0, minor = 0] = String(serverProperties.version).split('.').map(Number);
   if (major > 3 || (major === 3 && minor >= 10)) return;
   throw new DaybookError('configuration-invalid', `RabbitMQ ${serverProperties.version} is too old: Daybook needs 3.10 or newer. Upgrade the broker`);
+}
+
+/** Why there is no connection, and the setting to look at. Never the URL: it holds the password. */
+function withAdvice(error: unknown, url: string): string {
+  const message = messageOf(error);
+  const advice = /ACCESS[-_]REFUSED/.test(message)
+    ? 'look at the name and the password in DAYBOOK_RABBITMQ_URL'
+    : tlsAdvice(error, { address: 'DAYBOOK_RABBITMQ_URL', authority: 'DAYBOOK_RABBITMQ_CA_FILE', tls: 'amqps:// in DAYBOOK_RABBITMQ_URL' });
+  if (advice !== null) return `${message}; ${advice}`;
+  // What a TLS listener makes of plain bytes, but also what a broker does that goes down.
+  const wasCut = url.startsWith('amqp:') && /ECONNRESET|closed abruptly/.test(message);
+  return wasCut ? `${message}; if the broker speaks TLS there, write amqps:// in DAYBOOK_RABBITMQ_URL` : message;
 }
 
 export function messageOf(error: unknown): string {

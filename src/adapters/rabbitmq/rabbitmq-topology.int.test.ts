@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { makeCertificate } from '../../../test/support/certificate.ts';
+import { makeCertificate } from '../../../tools/brokers/certificate.ts';
 import { eventually } from '../../../test/support/eventually.ts';
 import { onBroker, rabbitmqUrl, removeTopic, uniqueTopic } from '../../../test/support/rabbitmq-broker.ts';
 import { RabbitmqProxy } from '../../../test/support/rabbitmq-proxy.ts';

@@ -3,6 +3,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 /** Who may call: a name, and the SHA-256 of the key that proves it. The key itself is nowhere. */
 export interface ApiKey {
   readonly name: string;
+  /** No `Buffer`: the type is reached from the public entries, whose users may have no types of Node's. */
   readonly sha256: Uint8Array;
 }
 

@@ -17,6 +17,7 @@ import { kafkaHeartbeats } from './kafka-heartbeats.ts';
 import { kafkaLog } from './kafka-log.ts';
 import { kafkaPresence } from './kafka-presence.ts';
 import { projectionOf } from './projection-of.ts';
+import { rabbitmqConnectionOf } from './rabbitmq-connection-of.ts';
 import { rabbitmqInspection } from './rabbitmq-inspection.ts';
 import { snapshotStoreOf } from './snapshot-store-of.ts';
 import type { KnownLogs } from './lost-topic.ts';
@@ -92,7 +93,7 @@ function diaryOf(config: Config, store: EmbeddedStore | null, reader: EventReade
 }
 
 function rabbitmqQueue(config: Config, clock: Clock, logger: Logger) {
-  const shared = { url: config.rabbitmqUrl ?? '', topic: config.topic, clock, logger };
+  const shared = { ...rabbitmqConnectionOf(config), clock, logger };
   const jobSender = new RabbitmqJobSender({ ...shared, name: 'daybook dispatcher' });
   const jobReceiver = new RabbitmqJobReceiver({ ...shared, name: 'daybook worker' });
   const inspection = rabbitmqInspection(config, clock, logger);
