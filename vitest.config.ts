@@ -12,7 +12,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['src/**/*.test.ts', 'test/architecture/**/*.test.ts', 'test/histories/**/*.test.ts'],
+          include: ['src/**/*.test.ts', 'test/architecture/**/*.test.ts', 'test/histories/**/*.test.ts', 'tools/**/*.test.ts'],
           exclude: ['src/**/*.int.test.ts'],
         },
       },

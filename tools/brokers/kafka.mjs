@@ -21,7 +21,7 @@ const scramMechanisms = ['SCRAM-SHA-256', 'SCRAM-SHA-512'];
 const readinessLimitMs = 120_000;
 
 const pomFile = join(toolsFolder, 'pom.xml');
-const version = /<kafka\.version>(.+)<\/kafka\.version>/.exec(readFileSync(pomFile, 'utf8'))[1];
+export const version = /<kafka\.version>(.+)<\/kafka\.version>/.exec(readFileSync(pomFile, 'utf8'))[1];
 /** Outside the data folder: removing the data is no reason to fetch 55 MB again. */
 const distribution = join(projectFolder, '.tools', `kafka-${version}`);
 
@@ -72,6 +72,9 @@ export const kafka = {
     forgetStarted(folder);
     return true;
   },
+
+  /** `[{ id, port, server }]` of a cluster with that port and number of nodes, for whoever does something to single nodes. */
+  nodes: ({ folder, kafka: { port, nodes } }) => nodesOf(join(folder, 'kafka'), { port, nodes }),
 
   environment(settings) {
     const folder = join(settings.folder, 'kafka');

@@ -44,7 +44,7 @@ function holderOf(lock) {
 function isOneOfUs(pid) {
   if (pid === 0) return true;
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('brokers');
+    return /brokers|faults/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
   } catch {
     return false;
   }
