@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
+import { eventually } from './eventually.ts';
 import { brokerOf, brokersFolder, startedBroker, type BrokerVariable } from './brokers.ts';
 
 export type ServerName = 'kafka' | 'rabbitmq' | 'postgres';
@@ -64,10 +65,13 @@ export class OwnServer {
     rmSync(join(folder, this.#name, 'data'), { recursive: true });
   }
 
-  /** Wakes or starts it; resolves when it has answered a round trip. */
-  bringBack(): Promise<void> {
+  /**
+   * Wakes or starts it; resolves when it has answered a round trip. A client that keeps trying a port above 32,767 may
+   * be given that very port, connect to itself, and hold it until it notices: hence more than one try.
+   */
+  async bringBack(): Promise<void> {
     this.#wake();
-    return this.#run('start.mjs');
+    await eventually(() => this.#run('start.mjs').then(() => true), { timeoutMs: 60_000 });
   }
 
   #wake(): void {

@@ -70,6 +70,8 @@ export async function ensureTopic(options: TopicOptions, { known, mayCreate }: F
     await mayCreate?.();
     await createTopic(options);
     ({ metadata, problems } = await checkTopic(options, known));
+    // No reason to give up for good: the brokers learn of a new topic one after the other.
+    if (!metadata) throw unavailable(`The topic ${options.topic} was created, and the broker that was asked does not know it yet`);
   }
   if (metadata && problems.length === 0) return metadata;
   const lines = problems.map(({ setting, problem, fix }) => `- ${setting}: ${problem}\n  ${fix}`);
@@ -94,16 +96,17 @@ export async function createTopicWith(
   return withAdmin(connection, async (admin, cluster) => {
     if (await cluster.topic(topic)) return false;
     const copies = replicas ?? Math.min(3, (await cluster.brokers()).size);
-    try {
-      await admin.createTopics({ topics: [topic], partitions, replicas: copies, configs: configsFor(copies) });
-    } catch (error) {
-      const codes = errorCodesIn(error);
-      // Another process was faster: its topic is checked like any.
-      if (codes.includes(errorCode.topicAlreadyExists)) return false;
-      throw unavailable(`Kafka did not create the topic ${topic} with ${partitions} partitions and ${copies} replicas: ${describeFailure(error)}`, error);
-    }
+    const isNew = await admin.createTopics({ topics: [topic], partitions, replicas: copies, configs: configsFor(copies) }).then(
+      () => true,
+      (error: unknown) => {
+        // Another process was faster: its topic is checked like any.
+        if (errorCodesIn(error).includes(errorCode.topicAlreadyExists)) return false;
+        throw unavailable(`Kafka did not create the topic ${topic} with ${partitions} partitions and ${copies} replicas: ${describeFailure(error)}`, error);
+      },
+    );
+    // Either way the controller may know the topic before the broker that is asked next does.
     await untilLed(cluster, topic);
-    return true;
+    return isNew;
   });
 }
 
@@ -186,7 +189,7 @@ async function untilLed(cluster: KafkaCluster, topic: string): Promise<void> {
   for (;;) {
     const metadata = await cluster.topic(topic);
     if (metadata?.partitions.every(({ leader }) => leader >= 0)) return;
-    if (performance.now() > deadlineMs) throw unavailable(`The topic ${topic} was created, but its partitions have no leaders after 10 seconds`);
+    if (performance.now() > deadlineMs) throw unavailable(`The topic ${topic} exists, but its partitions have no leaders after 10 seconds`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
