@@ -15,7 +15,7 @@ const kafka = ownServer('kafka');
 const settings = { DAYBOOK_LEASE_MS: '3000', DAYBOOK_SESSION_MS: '3000' };
 const patience = { timeoutMs: 60_000 };
 
-describe.skipIf(!kafka)('while Kafka is away', () => {
+describe.skipIf(!kafka)('while Kafka is away', { timeout: 240_000 }, () => {
   it.each(outages)('nothing is acknowledged, no outcome is lost, no attempt runs twice, and all goes on by itself (%s)', async (kind) => {
     const system = new BrokersSystem(settings);
     const outside = new KafkaTestTopic();

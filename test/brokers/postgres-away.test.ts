@@ -15,7 +15,7 @@ const patience = { timeoutMs: 60_000 };
 const submitAll = (url: string, name: string, count: number) =>
   Promise.all(Array.from({ length: count }, (_, index) => submit(url, { type: 'scenario.effect', payload: { name: `${name} ${index}` } })));
 
-describe.skipIf(!postgres)('while PostgreSQL is away', () => {
+describe.skipIf(!postgres)('while PostgreSQL is away', { timeout: 240_000 }, () => {
   it.each(outages)('execution goes on, unguarded and saying so, and the diary catches up by itself (%s)', async (kind) => {
     const system = new BrokersSystem({ DAYBOOK_LEASE_MS: String(leaseMs) });
     const [{ api, diary, worker, dispatcher }] = await Promise.all([system.startAll(), system.start('worker')]);

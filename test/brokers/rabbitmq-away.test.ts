@@ -12,7 +12,7 @@ const patience = { timeoutMs: 60_000 };
 const submitAll = (url: string, name: string, count: number) =>
   Promise.all(Array.from({ length: count }, (_, index) => submit(url, { type: 'scenario.effect', payload: { name: `${name} ${index}` } })));
 
-describe.skipIf(!rabbitmq)('while RabbitMQ is away', () => {
+describe.skipIf(!rabbitmq)('while RabbitMQ is away', { timeout: 240_000 }, () => {
   it.each(outages)('tasks are accepted, none counts as dispatched, and afterwards each runs once, by itself (%s)', async (kind) => {
     const system = new BrokersSystem();
     const [{ api, diary, dispatcher, worker }] = await Promise.all([system.startAll(), system.start('worker')]);
