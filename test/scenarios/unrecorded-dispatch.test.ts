@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, it } from 'vitest';
@@ -10,11 +11,15 @@ import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const work = defineTask({ type: 'work', payload: z.object({}), result: z.null() });
 
-/** Removes the records from an offset on: what the dispatcher appended last was never appended. */
+/**
+ * Removes the records from an offset on: what the dispatcher appended last was never appended. And the snapshot of its
+ * orderly stop, which one that died has not written.
+ */
 function cutLog(folder: string, from: number): void {
   const database = new DatabaseSync(join(folder, 'log.db'));
   database.prepare('DELETE FROM log WHERE first >= ?').run(from);
   database.close();
+  rmSync(join(folder, 'snapshots'), { recursive: true });
 }
 
 const names = (records: readonly RecordedEvent[]) => records.map(({ type }) => type);

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { closeSync, copyFileSync, openSync, readdirSync, rmSync, statfsSync, writeSync } from 'node:fs';
+import { closeSync, cpSync, openSync, readdirSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { bin } from './daybook-process.ts';
 
@@ -39,7 +39,7 @@ export function holdDisk(folder: string): (to: string) => void {
   const directory = openSync(folder, 'r');
   return (to) => {
     const held = `/proc/self/fd/${directory}`;
-    for (const name of readdirSync(held)) copyFileSync(join(held, name), join(to, name));
+    for (const name of readdirSync(held)) cpSync(join(held, name), join(to, name), { recursive: true });
     closeSync(directory);
   };
 }
