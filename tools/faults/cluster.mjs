@@ -17,7 +17,7 @@ export class Cluster {
 
   /** @param settings of tools/brokers; its folder must belong to the faults alone */
   constructor(settings) {
-    this.#settings = { ...settings, kafka: { ...settings.kafka, port: settings.kafka.port ?? defaultPort } };
+    this.#settings = { ...settings, tls: false, kafka: { ...settings.kafka, port: settings.kafka.port ?? defaultPort } };
   }
 
   /** All nodes' addresses, the first bootstrap server first. */
