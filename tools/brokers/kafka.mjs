@@ -73,7 +73,7 @@ export const kafka = {
     return true;
   },
 
-  /** `[{ id, port, server }]` of a cluster with that port and number of nodes, for whoever does something to single nodes. */
+  /** `[{ id, port, controllerPort, server }]` of a cluster with that port and number of nodes, for whoever does something to single nodes. */
   nodes: ({ folder, kafka: { port, nodes } }) => nodesOf(join(folder, 'kafka'), { port, nodes }),
 
   environment(settings) {

@@ -12,10 +12,12 @@ const sampleMs = 200;
 
 export class Cluster {
   #settings;
+  #starting = Promise.resolve();
+  stopped = false;
 
   /** @param settings of tools/brokers; its folder must belong to the faults alone */
   constructor(settings) {
-    this.#settings = { ...settings, kafka: { ...settings.kafka, port: settings.kafka.port ?? defaultPort } };
+    this.#settings = { ...settings, tls: false, kafka: { ...settings.kafka, port: settings.kafka.port ?? defaultPort } };
   }
 
   /** All nodes' addresses, the first bootstrap server first. */
@@ -23,18 +25,24 @@ export class Cluster {
     return this.nodes.map(({ port }) => `127.0.0.1:${port}`);
   }
 
-  /** `[{ id, port, server }]`. */
+  /** `[{ id, port, controllerPort, server }]`. */
   get nodes() {
     return kafka.nodes(this.#settings);
   }
 
   /** Starts what is not there, wakes what is frozen, and waits until every node takes part and every replica is in sync. */
   async start(nodes = this.#settings.kafka.nodes) {
+    if (this.stopped) throw new Error('the servers were stopped for good');
     this.#settings.kafka.nodes = nodes;
-    await kafka.start(this.#settings);
+    this.#starting = kafka.start(this.#settings);
+    await this.#starting;
   }
 
+  /** For good, and also what a start under way has started. */
   async stop() {
+    this.stopped = true;
+    await kafka.stop(this.#settings);
+    await this.#starting.catch(() => undefined); // whoever started hears of it
     await kafka.stop(this.#settings);
   }
 
@@ -58,7 +66,7 @@ export class Cluster {
 
   /** The id of the active controller, as the voters know it. Metadata does not tell: there any broker is named. */
   async controller(asked = this.nodes) {
-    return waitUntil(() => activeController(asked[0].port), { limitMs: 20_000 });
+    return waitUntil(() => Promise.any(asked.map(controllerKnownTo)), { limitMs: 20_000 });
   }
 
   async kill(nodes) {
@@ -109,13 +117,19 @@ function stateOf({ server }) {
   return /^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, 'utf8')) ? 'frozen' : 'running';
 }
 
-async function activeController(port) {
-  const pool = new ConnectionPool('faults', { connectTimeout: 2_000, requestTimeout: 3_000 });
+/**
+ * Asked at the node's own controller, where only the active one answers. A broker would pass the question on to the
+ * controller it knows, and wait 30 s where that is frozen.
+ */
+async function controllerKnownTo({ controllerPort }) {
+  const pool = new ConnectionPool('faults', { connectTimeout: 1_000, requestTimeout: 2_000 });
   pool.on('connecting', ({ connection }) => connection.on('error', () => undefined)); // requests carry their own errors
   try {
-    const connection = await pool.get({ host: '127.0.0.1', port });
+    const connection = await pool.get({ host: '127.0.0.1', port: controllerPort });
     const answer = await describeQuorumV2.api.async(connection, [{ topicName: '__cluster_metadata', partitions: [{ partitionIndex: 0 }] }]);
-    return answer.topics[0].partitions[0].leaderId;
+    const [{ leaderId, errorCode }] = answer.topics[0].partitions;
+    if (errorCode !== 0) throw new Error(`error ${errorCode}`);
+    return leaderId;
   } finally {
     await pool.close();
   }

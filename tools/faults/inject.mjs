@@ -46,8 +46,8 @@ async function strike(each, targets, cluster, watch) {
   const heldMs = each.holdSeconds * 1_000;
   watch.onInjected?.();
   await cluster.hold(targets, state, heldMs);
-  const names = `node ${targets.map(({ id }) => id).join(', ')} ${state}`;
-  const seen = heldMs < noticedMs ? 'as the kernel says' : hadMajority ? await proveTakenOver(each, targets, others, cluster, watch) : proveSilence(injectedMs, watch);
+  const names = `${targets.length === 1 ? 'node' : 'nodes'} ${targets.map(({ id }) => id).join(', ')} ${state}`;
+  const seen = heldMs < noticedMs ? 'then started again' : hadMajority ? await proveTakenOver(each, targets, others, cluster, watch) : proveSilence(injectedMs, watch);
   const returnedMs = Date.now();
   if (each.deed === 'freeze') cluster.wake(targets);
   const started = cluster.start();

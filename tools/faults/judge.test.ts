@@ -34,7 +34,7 @@ it('notices a hole in the offsets', () => {
   expect(first?.offset).toBe(0);
 });
 
-it('notices one altered byte, of a value by its digest and of a key or header by itself', () => {
+it('notices one altered byte of a value, a key or an event id', () => {
   const line = linesOf('kcat.tsv')[3] ?? '';
   const altered = [line.replace(/"text":"./, '"text":"x'), line.replace(/\ttask-\d/, '\ttask-x'), line.replace('ce_id=', 'ce_id=x')];
   for (const each of altered) {

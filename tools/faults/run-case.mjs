@@ -9,7 +9,7 @@ import { inject } from './inject.mjs';
 import { judge } from './judge.ts';
 import { dumpTopic } from './kcat.mjs';
 import { parseKcatLine } from './log-line.ts';
-import { timesOf } from './times.mjs';
+import { timesOf } from './times.ts';
 
 /** 400 keys, each at most ten records a second: up to 4,000 a second, with 400 under way when a fault comes. */
 const load = { keys: 400, roundMs: 100 };

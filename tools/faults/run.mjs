@@ -25,7 +25,10 @@ await runCommand(async (settings) => {
   stopOnSignals(cluster);
   const results = [];
   try {
-    for (const each of chosen) results.push(await runAndTell(each, cluster, join(settings.folder, 'cases', each.name)));
+    for (const each of chosen) {
+      if (cluster.stopped) return;
+      results.push(await runAndTell(each, cluster, join(settings.folder, 'cases', each.name)));
+    }
   } finally {
     await cluster.stop();
   }
