@@ -68,7 +68,7 @@ async function proveTakenOver(each, targets, others, cluster, { topic }) {
   return each.targets === 'controller' ? `node ${controller} became controller` : 'out of every in-sync set';
 }
 
-/** Without a majority nothing may be acknowledged. What was on its way at the blow may come a moment later. */
+/** Without a majority nothing may be acknowledged; what was on its way may come a moment later. */
 function proveSilence(injectedMs, { lastAcknowledgedMs }) {
   const lateMs = lastAcknowledgedMs() - injectedMs;
   if (lateMs > 1_500) throw new Error(`a record was acknowledged ${lateMs} ms after the majority was gone`);

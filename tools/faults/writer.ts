@@ -26,7 +26,7 @@ interface Lane {
 
 const appender = new KafkaEventAppender({ connection: { brokers, clientId: 'faults-writer' }, topic });
 const output = openSync(file, 'w');
-const progress = { acknowledged: 0, unknown: 0, rejected: 0, lastAcknowledgedMs: 0 };
+const progress = { acknowledged: 0, unknown: 0, rejected: 0, lastAcknowledgedMs: 0, lastProblem: '' };
 const lanes = Array.from({ length: keys }, (_, index): Lane => {
   const key = `task-${String(index + 1).padStart(4, '0')}`;
   return { key, sequence: 1, record: recordOf(key, 1), underWay: false, unconfirmed: false };
@@ -59,7 +59,8 @@ async function append(lane: Lane): Promise<void> {
   } catch (error) {
     if (!(error instanceof Error && 'code' in error)) throw error;
     const isUnknown = hasCode(error, 'log-unavailable');
-    note({ end: isUnknown ? 'unknown' : 'rejected', event, sha256, atMs: Date.now(), code: String(error.code) });
+    note({ end: isUnknown ? 'unknown' : 'rejected', event, sha256, atMs: Date.now(), problem: error.message });
+    progress.lastProblem = error.message;
     if (isUnknown) lane.unconfirmed = true;
     else advance(lane);
   }

@@ -14,8 +14,8 @@ export interface WrittenLine {
   /** Of an acknowledged record. */
   readonly partition?: number;
   readonly offset?: number;
-  /** Of another. */
-  readonly code?: string;
+  /** Why another was not acknowledged. */
+  readonly problem?: string;
 }
 
 export function keyOf(event: string): string {
