@@ -49,6 +49,7 @@ describe.skipIf(!postgres)('while PostgreSQL is away', { timeout: 240_000 }, () 
 
     await postgres!.bringBack();
     endsAfter.letEnd();
+    await eventually(async () => (await get(`${diary.url}/readyz`)).status === 200, patience);
     const receipts = [...before, ...inside, endsInside, endsAfter];
     for (const { id } of receipts) expect(await finished(diary.url, id)).toMatchObject({ state: 'completed', attempt: 1 });
     // The claims are asked again by themselves, too.

@@ -1,11 +1,17 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
+import { SystemClock } from '../../src/adapters/system/system-clock.ts';
+import { loadConfig } from '../../src/apps/config.ts';
+import { TopicGuard } from '../../src/apps/wiring/topic-guard.ts';
 import { BrokersSystem, type Role } from '../support/brokers-system.ts';
 import { finished, get, post, submit } from '../support/daybook-http.ts';
 import { bin, exitOf, spawnDaybook, type DaybookProcess } from '../support/daybook-process.ts';
 import { eventually } from '../support/eventually.ts';
+import { KafkaTestTopic } from '../support/kafka-harness.ts';
+import { silent } from '../support/silent-logger.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 // Scenario 11: the topic is deleted and created anew, or deleted for good. Nothing may pass an empty log for history.
 
@@ -115,3 +121,18 @@ async function giveUpHistory(system: BrokersSystem): Promise<void> {
   await system.sql(`DELETE FROM ${system.schema}.snapshots WHERE topic = '${system.topic}'`);
   await system.sql(`DROP TABLE ${['meta', 'tasks', 'attempts', 'tags', 'quarantine'].map((table) => `${system.schema}.${table}`).join(', ')}`);
 }
+
+it('is not taken for lost when another role creates it between two looks', async () => {
+  const topic = new KafkaTestTopic();
+  onTestFinished(() => topic.remove());
+  const config = loadConfig({ DAYBOOK_KAFKA_BROKERS: topic.connection.brokers.join(','), DAYBOOK_TOPIC: topic.topic, DAYBOOK_TOPIC_PARTITIONS: '4', DAYBOOK_DATA_DIR: temporaryFolder() });
+  // Asked once the cluster has said that there is no such topic: by then the other one has made it, and a snapshot.
+  const knownLogs = async () => {
+    await topic.create(4);
+    return [{ identity: `cluster/${await topic.id()}`, keptAs: 'a snapshot', removal: 'delete it' }];
+  };
+  const guard = new TopicGuard(config, new SystemClock(), silent, knownLogs);
+  onTestFinished(() => guard.stop());
+  await guard.start();
+  await eventually(() => guard.health().every(({ ok }) => ok), patience);
+});

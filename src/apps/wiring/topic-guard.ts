@@ -10,6 +10,11 @@ import { refuseLostTopic, type KnownLogs } from './lost-topic.ts';
 
 const startWaitMs = 5_000;
 const pauseMs = 1_000;
+/**
+ * A topic that is missing and known counts as lost only after so long: another role may just have created it, and what
+ * knows it then was written between the look at the cluster and the look at what is known.
+ */
+const lostAfterMs = 3_000;
 /** Only whoever changes the settings or the topic can help. Everything else is asked again. */
 const refusals: ReadonlySet<string> = new Set<ErrorCode>(['configuration-invalid', 'topic-lost']);
 
@@ -31,6 +36,8 @@ export class TopicGuard implements Service {
   #checking: Promise<void> | null = null;
   #identity: string | null = null;
   #problem = 'was not checked yet';
+  /** When it was found missing, and known, for the first time. */
+  #missingSinceMs: number | null = null;
   /** Why the topic must not be used. */
   #refusal: Error | null = null;
 
@@ -79,7 +86,7 @@ export class TopicGuard implements Service {
         const problem = error instanceof Error ? error.message : String(error);
         const isNew = problem !== this.#problem;
         this.#problem = problem;
-        if (!(error instanceof DaybookError) || refusals.has(error.code)) {
+        if (!(error instanceof DaybookError) || (refusals.has(error.code) && !this.#mayStillAppear(error))) {
           this.#refusal = error instanceof Error ? error : new Error(this.#problem);
           this.#logger.error({ error }, 'the topic must not be used as it is');
           return;
@@ -88,6 +95,13 @@ export class TopicGuard implements Service {
       }
       await sleep(this.#clock, pauseMs, this.#stopping.signal);
     }
+  }
+
+  #mayStillAppear({ code }: DaybookError): boolean {
+    if (code !== 'topic-lost') return false;
+    const nowMs = this.#clock.monotonicMs();
+    this.#missingSinceMs ??= nowMs;
+    return nowMs - this.#missingSinceMs < lostAfterMs;
   }
 
   async #check(): Promise<string> {
