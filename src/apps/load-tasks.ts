@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { extname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { constants, Script } from 'node:vm';
-import { DaybookError } from '../domain/errors.ts';
+import { DaybookError, messageOf } from '../domain/errors.ts';
 import { isTaskDefinition } from '../task-definition/define-task.ts';
 import { isTaskHandler } from '../task-definition/handle.ts';
 import type { CatalogEntry } from '../task-definition/task-catalog.ts';
@@ -33,7 +33,7 @@ async function load(name: string, directory: string): Promise<unknown> {
     if (!isPath && isNotFound(error, name)) {
       throw invalid(name, `is neither a file nor an installed package as seen from ${directory}; write ./${name} for a file, or install the package`, error);
     }
-    throw invalid(name, `failed while it was loaded: ${error instanceof Error ? error.message : String(error)}`, error);
+    throw invalid(name, `failed while it was loaded: ${messageOf(error)}`, error);
   }
 }
 

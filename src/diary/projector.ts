@@ -1,4 +1,4 @@
-import { DaybookError, hasCode } from '../domain/errors.ts';
+import { DaybookError, hasCode, messageOf } from '../domain/errors.ts';
 import type { Positions, StoredRecord } from '../domain/log-record.ts';
 import { sleep, waitAtMost, type Clock } from '../ports/clock.ts';
 import type { EventCursor, EventReader } from '../ports/event-reader.ts';
@@ -241,7 +241,7 @@ export class Projector implements Service, ProjectionControl {
       report = { ...end(), equal, digestBefore: before?.digest ?? null, digestAfter: after.digest, events, error: null };
       logger.info({ ...report }, 'the read model was derived again from the log');
     } catch (error) {
-      const detail = error instanceof Error ? error.message : String(error);
+      const detail = messageOf(error);
       report = { ...end(), equal: null, digestBefore: null, digestAfter: null, events: 0, error: detail };
       logger.warn({ ...report }, 'the rebuild did not come to its end');
     }
@@ -293,7 +293,7 @@ function samePositions(left: Positions, right: Positions): boolean {
 }
 
 function troubleOf(error: unknown): { dependency: 'log' | 'read-model'; detail: string } {
-  const detail = error instanceof Error ? error.message : String(error);
+  const detail = messageOf(error);
   const ofLog = hasCode(error, 'log-unavailable') || hasCode(error, 'history-lost');
   return { dependency: ofLog ? 'log' : 'read-model', detail };
 }

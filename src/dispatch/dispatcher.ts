@@ -1,5 +1,5 @@
 import { decide, defaultDispatchPolicy, type Decision, type DispatchPolicy } from '../domain/dispatch-policy.ts';
-import { hasCode } from '../domain/errors.ts';
+import { hasCode, messageOf } from '../domain/errors.ts';
 import { decodeEvent } from '../domain/event-codec.ts';
 import type { JsonValue } from '../domain/json.ts';
 import type { Positions, StoredRecord } from '../domain/log-record.ts';
@@ -502,7 +502,7 @@ export class Dispatcher implements Service {
   }
 
   #noteLogProblem(error: unknown): void {
-    const detail = error instanceof Error ? error.message : String(error);
+    const detail = messageOf(error);
     if (this.#logProblem !== detail) this.#logger.warn({ error: detail }, 'the log does not answer; trying again');
     this.#logProblem = detail;
   }

@@ -1,3 +1,4 @@
+import { messageOf } from '../domain/errors.ts';
 import { sleep, type Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PresenceReader } from '../ports/presence-reader.ts';
@@ -64,7 +65,7 @@ export class LostJobSweep {
       if ((await inspection.readyJobs(queue)) === 0) this.#jobs.sawEmpty(queue, clock.monotonicMs());
       this.#queueProblem = null;
     } catch (error) {
-      const problem = error instanceof Error ? error.message : String(error);
+      const problem = messageOf(error);
       if (this.#queueProblem !== problem) logger.warn({ queue, error: problem }, 'the queue could not be looked at for lost jobs');
       this.#queueProblem = problem;
     }

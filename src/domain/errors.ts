@@ -30,3 +30,8 @@ export class DaybookError extends Error {
 export function hasCode(error: unknown, code: ErrorCode): error is DaybookError {
   return error instanceof Error && 'code' in error && error.code === code;
 }
+
+/** What is said about anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

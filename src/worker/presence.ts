@@ -1,3 +1,4 @@
+import { messageOf } from '../domain/errors.ts';
 import { waitAtMost, type Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Heartbeat, HeldJob } from '../domain/heartbeat.ts';
@@ -69,7 +70,7 @@ export class Presence {
     } catch (error) {
       // Once per outage: the next one tries again anyhow.
       if (this.#problem === null) logger.warn({ error }, 'a heartbeat was not taken: after a while without any, this worker counts as gone');
-      this.#problem = error instanceof Error ? error.message : String(error);
+      this.#problem = messageOf(error);
     }
   }
 

@@ -1,4 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { messageOf } from '../../domain/errors.ts';
 import { isStorageFailure } from './sqlite-database.ts';
 
 /**
@@ -205,8 +206,4 @@ interface Entry {
   readonly reject: (error: unknown) => void;
   result: unknown;
   error: unknown;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

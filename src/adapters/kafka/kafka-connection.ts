@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { ConnectionPool, type Broker, type ConnectionOptions } from '@platformatic/kafka';
-import { DaybookError } from '../../domain/errors.ts';
+import { DaybookError, messageOf } from '../../domain/errors.ts';
 
 /** How to reach a Kafka cluster and log in to it. */
 export interface KafkaConnection {
@@ -103,10 +103,6 @@ export async function settlesWithin(promise: Promise<unknown>, timeoutMs: number
   const settled = await Promise.race([promise.then(() => true), late]);
   clearTimeout(timer);
   return settled;
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function invalid(setting: string, problem: string, cause?: unknown): DaybookError {

@@ -1,11 +1,11 @@
 import type { ConnectionPool } from '@platformatic/kafka';
-import { DaybookError } from '../../domain/errors.ts';
+import { DaybookError, messageOf } from '../../domain/errors.ts';
 import type { Positions, StoredRecord } from '../../domain/log-record.ts';
 import type { EventCursor } from '../../ports/event-reader.ts';
 import type { Logger } from '../../ports/logger.ts';
 import { fetchPartitions, type FetchedPartition } from './fetch-request.ts';
 import { connectTo, groupByLeader, type KafkaCluster, type TopicMetadata } from './kafka-cluster.ts';
-import { closePool, messageOf } from './kafka-connection.ts';
+import { closePool } from './kafka-connection.ts';
 import { errorCode, errorName, topicMissing, unavailable } from './kafka-errors.ts';
 import { RecordBatches } from './record-batches.ts';
 

@@ -1,4 +1,5 @@
 import { Consumer } from '@platformatic/kafka';
+import { messageOf } from '../../domain/errors.ts';
 import { sleep, type Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { PartitionOwnership } from '../../ports/partition-ownership.ts';
@@ -103,7 +104,7 @@ export class KafkaPartitionOwnership implements PartitionOwnership {
         });
         this.#stopping.signal.addEventListener('abort', () => resolve('stopped'), { once: true });
         consumer.topics.track(this.#options.topic);
-        consumer.joinGroup({}).catch((error: unknown) => resolve(`joining failed: ${error instanceof Error ? error.message : String(error)}`));
+        consumer.joinGroup({}).catch((error: unknown) => resolve(`joining failed: ${messageOf(error)}`));
       });
     } finally {
       cancelLapse();

@@ -1,4 +1,4 @@
-import { hasCode } from '../../domain/errors.ts';
+import { hasCode, messageOf } from '../../domain/errors.ts';
 import type { Positions, StoredRecord } from '../../domain/log-record.ts';
 import { sleep, type Clock } from '../../ports/clock.ts';
 import type { EventCursor } from '../../ports/event-reader.ts';
@@ -6,7 +6,7 @@ import type { Logger } from '../../ports/logger.ts';
 import type { PresenceReader } from '../../ports/presence-reader.ts';
 import type { Heartbeat } from '../../domain/heartbeat.ts';
 import { decodeHeartbeat, type NumberedHeartbeat } from './heartbeat-json.ts';
-import { messageOf, settlesWithin } from './kafka-connection.ts';
+import { settlesWithin } from './kafka-connection.ts';
 import { KafkaEventReader } from './kafka-event-reader.ts';
 import { createPresenceTopic, presenceTopicOf, type PresenceTopicOptions } from './presence-topic.ts';
 

@@ -1,5 +1,6 @@
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { compressionsAlgorithmsByBitmask, crc32c } from '@platformatic/kafka';
+import { messageOf } from '../../domain/errors.ts';
 import type { StoredRecord } from '../../domain/log-record.ts';
 
 /** A batch that can be read no further: its checksum does not fit, or it is not in the form of Kafka 0.11 and later. */
@@ -80,7 +81,7 @@ export class RecordBatches {
         this.#next = record.offset + 1;
       }
     } catch (error) {
-      this.#batch = this.#fail(batch.bounds, error instanceof Error ? error.message : String(error));
+      this.#batch = this.#fail(batch.bounds, messageOf(error));
     }
   }
 

@@ -1,6 +1,5 @@
-import type { DaybookError } from '../../domain/errors.ts';
+import { messageOf, type DaybookError } from '../../domain/errors.ts';
 import type { KafkaCluster, TopicMetadata } from './kafka-cluster.ts';
-import { messageOf } from './kafka-connection.ts';
 import { topicMissing, unavailable } from './kafka-errors.ts';
 import type { KnownTopic } from './kafka-topic.ts';
 

@@ -1,5 +1,5 @@
 import { Pool, type Client, type PoolClient } from 'pg';
-import { DaybookError } from '../../domain/errors.ts';
+import { DaybookError, messageOf } from '../../domain/errors.ts';
 import { tlsAdvice } from '../../ports/tls-advice.ts';
 import { PostgresUnreachable, saysUnreachable, sqlStateOf } from './postgres-errors.ts';
 
@@ -281,7 +281,7 @@ function withLibpqMeaning(url: string): string {
 /** Never the URL: it holds the password. A refused connection to several addresses has its reasons in `errors`. */
 function describe(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map(describe).join('; ');
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }
 
 /** Read models and claims may have a URL each. */

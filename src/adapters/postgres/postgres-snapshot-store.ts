@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { DatabaseError } from 'pg';
-import { DaybookError } from '../../domain/errors.ts';
+import { DaybookError, messageOf } from '../../domain/errors.ts';
 import type { KnownLog } from '../../ports/known-log.ts';
 import type { Logger } from '../../ports/logger.ts';
 import { foldVersion, snapshotOfAnotherLog, type Snapshot, type SnapshotStore } from '../../ports/snapshot-store.ts';
@@ -68,7 +68,7 @@ export class PostgresSnapshotStore implements SnapshotStore {
     try {
       [row] = await this.#rows<Row>(text, [this.#topic, partition]);
     } catch (error) {
-      return this.#unusable(partition, error instanceof Error ? error.message : String(error));
+      return this.#unusable(partition, messageOf(error));
     }
     if (!row) return null;
     if (row.log_identity !== logIdentity) throw snapshotOfAnotherLog(this.#known(row.log_identity, [partition]), logIdentity);

@@ -1,5 +1,5 @@
 import { ensureTopic } from '../../adapters/kafka/kafka-topic.ts';
-import { DaybookError, type ErrorCode } from '../../domain/errors.ts';
+import { DaybookError, messageOf, type ErrorCode } from '../../domain/errors.ts';
 import { sleep, waitAtMost, type Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { DependencyHealth, Service } from '../../ports/service.ts';
@@ -83,7 +83,7 @@ export class TopicGuard implements Service {
         this.#identity = await this.#check();
         return;
       } catch (error) {
-        const problem = error instanceof Error ? error.message : String(error);
+        const problem = messageOf(error);
         const isNew = problem !== this.#problem;
         this.#problem = problem;
         if (!(error instanceof DaybookError) || (refusals.has(error.code) && !this.#mayStillAppear(error))) {
