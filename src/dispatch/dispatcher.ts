@@ -91,7 +91,7 @@ export class Dispatcher implements Service {
   readonly #due = new DueTasks<OpenTask>();
   readonly #toConsider = new Set<OpenTask>();
   readonly #inFlight = new Set<Promise<void>>();
-  /** The tasks that take a place in the window of their lane. */
+  /** The tasks that take a place in the window of their lane: publishing, or handed out and without an outcome. */
   readonly #outstanding = new Set<OpenTask>();
   readonly #stopping = new AbortController();
   /** What the ownership said last; `#held` follows it between two batches. */
@@ -453,7 +453,7 @@ export class Dispatcher implements Service {
   #closeIfOver(task: OpenTask): boolean {
     if (isSettled(task)) task.publishing = false;
     this.#countPlace(task);
-    if (task.outstanding || !this.#tasks.closeIfOver(task)) return false;
+    if (this.#outstanding.has(task) || !this.#tasks.closeIfOver(task)) return false;
     this.#due.delete(task);
     this.#toConsider.delete(task);
     return true;
@@ -463,11 +463,10 @@ export class Dispatcher implements Service {
   #countPlace(task: OpenTask): void {
     const { accepted } = task.state;
     const outstanding = !task.dropped && takesPlace(task);
-    if (!accepted || outstanding === task.outstanding) return;
+    if (!accepted || outstanding === this.#outstanding.has(task)) return;
     this.#laneOf(accepted.queue).outstanding += outstanding ? 1 : -1;
     if (outstanding) this.#outstanding.add(task);
     else this.#outstanding.delete(task);
-    task.outstanding = outstanding;
   }
 
   #laneOf(queue: string): Lane {

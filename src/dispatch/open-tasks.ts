@@ -24,8 +24,6 @@ export interface OpenTask {
   waiting: boolean;
   /** Its job is being published, or its dispatch was not read back yet. */
   publishing: boolean;
-  /** It takes a place in its lane's window: publishing, or handed out and without an outcome. */
-  outstanding: boolean;
   /** Not to be dispatched before this monotonic time: a publish of unknown outcome may still arrive. */
   heldUntilMs: number;
   /** Its job as last handed out is in nobody's hands; null: nothing speaks for that. */
@@ -100,12 +98,13 @@ export class OpenTasks {
     ended.advance(record.offset);
     if (taskId === null) return null;
     const known = tasks.get(taskId);
-    if (ended.has(taskId)) {
+    const isOpen = known !== undefined && !isOver(known.state);
+    if (!isOpen && ended.has(taskId)) {
       // No event counts for it any more. It is known until what this dispatcher does for it has settled and was read.
       if (known) known.readOffset = record.offset;
       return known ?? null;
     }
-    const task = known && !isOver(known.state) ? known : newTask(taskId, record.partition);
+    const task = isOpen ? known : newTask(taskId, record.partition);
     task.readOffset = record.offset;
     const before = task.state;
     task.state = evolve(before, event);
@@ -199,7 +198,6 @@ export function newTask(taskId: string, partition: number): OpenTask {
     readOffset: -1,
     waiting: false,
     publishing: false,
-    outstanding: false,
     heldUntilMs: 0,
     lost: null,
     dropped: false,
