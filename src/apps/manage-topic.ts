@@ -1,10 +1,10 @@
 import { checkTopic, createTopic, type TopicProblem, type TopicSetting } from '../adapters/kafka/kafka-topic.ts';
 import { createLogger } from './logging.ts';
 import type { Config } from './config.ts';
-import { kafkaConnectionOf } from './wiring/kafka-connection-of.ts';
 import { refuseLostTopic } from './wiring/lost-topic.ts';
-import { notedTopic, removalOfNote } from './wiring/noted-topic.ts';
+import { notedTopic } from './wiring/noted-topic.ts';
 import { snapshotStoreOf } from './wiring/snapshot-store-of.ts';
+import { topicOptionsOf } from './wiring/topic-options-of.ts';
 
 /** The topic beside what a log needs. */
 export interface TopicReport {
@@ -22,9 +22,7 @@ export interface TopicReport {
  * @throws DaybookError `log-unavailable`
  */
 export async function reportTopic(config: Config): Promise<TopicReport> {
-  const noted = notedTopic(config);
-  const known = noted === null ? undefined : { ...noted, removal: removalOfNote(config) };
-  const { metadata, settings, problems } = await checkTopic({ connection: kafkaConnectionOf(config), topic: config.topic }, known);
+  const { metadata, settings, problems } = await checkTopic(topicOptionsOf(config), notedTopic(config) ?? undefined);
   const partitions = metadata?.partitions ?? [];
   const found = metadata ? { topicId: metadata.topicId, partitions: partitions.length, replicas: Math.min(...partitions.map(({ replicas }) => replicas)) } : null;
   return { topic: config.topic, found, settings, problems };
@@ -38,7 +36,6 @@ export async function reportTopic(config: Config): Promise<TopicReport> {
  * @throws DaybookError `log-unavailable`, `snapshot-unavailable`
  */
 export async function createMissingTopic(config: Config): Promise<boolean> {
-  const { topic, topicPartitions, topicReplication } = config;
   if ((await reportTopic(config)).found !== null) return false;
   const snapshots = snapshotStoreOf(config, createLogger({ level: config.logLevel }));
   try {
@@ -46,5 +43,5 @@ export async function createMissingTopic(config: Config): Promise<boolean> {
   } finally {
     await snapshots.close();
   }
-  return createTopic({ connection: kafkaConnectionOf(config), topic, partitions: topicPartitions, ...(topicReplication === null ? {} : { replicas: topicReplication }) });
+  return createTopic(topicOptionsOf(config));
 }

@@ -3,11 +3,11 @@ import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { Config } from '../config.ts';
 import { hostedAdapter } from '../hosted-adapter.ts';
-import { presenceTopicOptions } from './kafka-heartbeats.ts';
+import { topicOptionsOf } from './topic-options-of.ts';
 
 /** Hears the heartbeats on the presence topic; for whoever needs to know which workers are there. */
 export function kafkaPresence(config: Config, clock: Clock, logger: Logger) {
-  const presenceReader = new KafkaPresenceReader({ ...presenceTopicOptions(config), presenceMs: config.presenceMs, clock, logger });
+  const presenceReader = new KafkaPresenceReader({ ...topicOptionsOf(config), presenceMs: config.presenceMs, clock, logger });
   const health = () => presenceReader.health();
   return { ports: { presenceReader }, services: [hostedAdapter('presence', { health, close: () => presenceReader.stop() })] };
 }

@@ -1,7 +1,7 @@
 import { DaybookError } from '../../domain/errors.ts';
 import type { KnownLog } from '../../ports/known-log.ts';
 import type { Config } from '../config.ts';
-import { noteFile, notedTopic, removalOfNote } from './noted-topic.ts';
+import { noteFile, notedTopic } from './noted-topic.ts';
 
 /** What a process keeps that was derived from the log: snapshots, positions. */
 export type KnownLogs = () => Promise<readonly KnownLog[]>;
@@ -14,7 +14,7 @@ export type KnownLogs = () => Promise<readonly KnownLog[]>;
  */
 export async function refuseLostTopic(config: Config, knownLogs: KnownLogs): Promise<void> {
   const noted = notedTopic(config);
-  const note = noted && { identity: `${noted.clusterId}/${noted.topicId}`, keptAs: `the note ${noteFile(config)}`, removal: removalOfNote(config) };
+  const note = noted && { identity: `${noted.clusterId}/${noted.topicId}`, keptAs: `the note ${noteFile(config)}`, removal: noted.removal };
   const known = [...(await knownLogs()), ...(note ? [note] : [])];
   if (known.length === 0) return;
   const lines = known.map(({ identity, keptAs, removal }) => `- ${keptAs} knows it as ${identity}\n  to give its history up: ${removal}`);

@@ -4,9 +4,9 @@ import { sleep, waitAtMost, type Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { DependencyHealth, Service } from '../../ports/service.ts';
 import type { Config } from '../config.ts';
-import { kafkaConnectionOf } from './kafka-connection-of.ts';
-import { notedTopic, noteTopic, removalOfNote, type NotedTopic } from './noted-topic.ts';
+import { notedTopic, noteTopic, type NotedTopic } from './noted-topic.ts';
 import { refuseLostTopic, type KnownLogs } from './lost-topic.ts';
+import { topicOptionsOf } from './topic-options-of.ts';
 
 const startWaitMs = 5_000;
 const pauseMs = 1_000;
@@ -105,11 +105,10 @@ export class TopicGuard implements Service {
   }
 
   async #check(): Promise<string> {
-    const { topic, topicPartitions, topicReplication } = this.#config;
     const noted = notedTopic(this.#config);
     const { clusterId, topicId, partitions } = await ensureTopic(
-      { connection: kafkaConnectionOf(this.#config), topic, partitions: topicPartitions, ...(topicReplication === null ? {} : { replicas: topicReplication }) },
-      { ...(noted === null ? {} : { known: { ...noted, removal: removalOfNote(this.#config) } }), mayCreate: () => refuseLostTopic(this.#config, this.#knownLogs) },
+      topicOptionsOf(this.#config),
+      { ...(noted === null ? {} : { known: noted }), mayCreate: () => refuseLostTopic(this.#config, this.#knownLogs) },
     );
     if (noted === null) this.#note({ clusterId, topicId, partitions: partitions.length });
     return `${clusterId}/${topicId}`;
