@@ -34,8 +34,8 @@ describe('accepting a task', () => {
   it('carries the trace of its caller in the record, refused or not, and not in the value', async () => {
     const { acceptTask, events } = openTaskApi();
     const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
-    const traced = accepted(await acceptTask.accept(submission({ traceparent, idempotencyKey: 'k' })));
-    await acceptTask.accept(submission({ traceparent, request: { type: 'not.known', payload: null } }));
+    const traced = accepted(await acceptTask.accept(submission({ trace: { traceparent }, idempotencyKey: 'k' })));
+    await acceptTask.accept(submission({ trace: { traceparent }, request: { type: 'not.known', payload: null } }));
     const untraced = openTaskApi();
     expect(accepted(await untraced.acceptTask.accept(submission({ idempotencyKey: 'k' }))).receipt.sha256).toBe(traced.receipt.sha256);
     expect((await events()).map((event) => [event.type, 'traceparent' in event && event.traceparent])).toEqual([['TaskAccepted', traceparent], ['TaskRejected', traceparent]]);

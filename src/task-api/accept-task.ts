@@ -11,6 +11,7 @@ import { RecentKeys } from './recent-keys.ts';
 import { refuse, unavailable, type Refusal, type RefusalCode, type Unavailable } from './refusal.ts';
 import { RejectionLimit } from './rejection-limit.ts';
 import { isIdempotencyKey, parseTaskRequest } from './task-request.ts';
+import type { TraceContext } from './trace-context.ts';
 
 export interface AcceptSettings extends RequestLimits {
   /** Idempotency keys remembered in memory; the oldest goes first. */
@@ -28,8 +29,8 @@ export interface Submission {
   readonly submitter: string;
   /** Whose rejections are counted together: the authenticated name, else the address. */
   readonly client: string;
-  /** W3C trace context of the caller; the record carries it on. */
-  readonly traceparent?: string;
+  /** Of the caller; the record carries it on. */
+  readonly trace?: TraceContext;
 }
 
 export interface AcceptedTask {
@@ -94,7 +95,7 @@ export class AcceptTask {
     return idempotencyKey === undefined ? this.#append(draft) : this.#appendOnce(draft);
   }
 
-  #draft(request: TaskRequest, { definition, typeVersion }: CheckedRequest, { idempotencyKey, submitter, ...others }: Submission): EventDraft<'TaskAccepted'> | Refusal {
+  #draft(request: TaskRequest, { definition, typeVersion }: CheckedRequest, { idempotencyKey, submitter, trace }: Submission): EventDraft<'TaskAccepted'> | Refusal {
     const context = {
       submitter,
       queues: this.#queues,
@@ -106,7 +107,7 @@ export class AcceptTask {
       return refuse('options-invalid', 'The options break a rule.', errors, acceptance.violations);
     }
     const taskId = idempotencyKey === undefined ? this.#ids.uuidv7() : taskIdForKey(tenant, idempotencyKey);
-    return { type: 'TaskAccepted', taskId, taskType: request.type, taskTypeVersion: typeVersion, tenant, data: acceptance.data, ...traceOf(others) };
+    return { type: 'TaskAccepted', taskId, taskType: request.type, taskTypeVersion: typeVersion, tenant, data: acceptance.data, ...trace };
   }
 
   /** Submissions of one key share one append while it is in flight, and its receipt afterwards. */
@@ -146,7 +147,7 @@ export class AcceptTask {
   }
 
   /** A refusal that is a fact becomes history before it is answered, within the client's share. */
-  async #reject(refusal: Refusal, request: TaskRequest, { client, ...others }: Submission): Promise<AcceptResult> {
+  async #reject(refusal: Refusal, request: TaskRequest, { client, trace }: Submission): Promise<AcceptResult> {
     if (refusal.violations === null) return refusal;
     if (!this.#rejectionLimit.take(client)) {
       this.counts.rejectionsNotRecorded += 1;
@@ -157,7 +158,7 @@ export class AcceptTask {
     const taskTypeVersion = known ? (request.version ?? known.definition.version) : null;
     const id = this.#ids.uuidv7();
     try {
-      await this.#producer.record({ type: 'TaskRejected', taskId: id, taskType: request.type, taskTypeVersion, tenant, data: { code, violations }, ...traceOf(others) });
+      await this.#producer.record({ type: 'TaskRejected', taskId: id, taskType: request.type, taskTypeVersion, tenant, data: { code, violations }, ...trace });
       return { ...refusal, id };
     } catch (error) {
       if (isUnavailable(error)) return unavailable();
@@ -180,10 +181,6 @@ export class AcceptTask {
         result satisfies never;
     }
   }
-}
-
-function traceOf({ traceparent }: Pick<Submission, 'traceparent'>): Pick<Submission, 'traceparent'> {
-  return traceparent === undefined ? {} : { traceparent };
 }
 
 /** The receipt of a record: what its holder can check against the log later. */

@@ -4,6 +4,7 @@ import type { Receipt } from '../task-definition/handle.ts';
 import { isUnavailable, receiptOf } from './accept-task.ts';
 import { refuse, unavailable, type Refusal, type Unavailable } from './refusal.ts';
 import { parseReason } from './task-request.ts';
+import type { TraceContext } from './trace-context.ts';
 
 export interface RecordedRequest {
   readonly type: 'recorded';
@@ -39,7 +40,7 @@ export class RecordRequest {
     taskId: string,
     body: unknown,
     by: string,
-    trace: { readonly traceparent?: string } = {},
+    trace: TraceContext = {},
   ): Promise<RecordedRequest | Refusal | Unavailable> {
     const parsed = parseReason(body);
     if ('errors' in parsed) return refuse('invalid-request', 'The request needs a reason and nothing else.', parsed.errors);

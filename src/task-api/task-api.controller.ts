@@ -6,7 +6,7 @@ import { isTaskId, RecordRequest } from './record-request.ts';
 import { problemOf } from './refusal.ts';
 import { reasonBody, taskRequestBody } from './task-request.ts';
 import { acceptedTaskSchema, recordedRequestSchema } from './task-response.ts';
-import { traceparentOf } from './trace-context.ts';
+import { traceContextOf } from './trace-context.ts';
 
 /** What the routes read of a request; the HTTP edge has parsed the body and set the caller. */
 export interface ApiRequest {
@@ -46,7 +46,7 @@ export class TaskApiController {
       submitter: request.callerName ?? 'anonymous',
       client: request.callerName ?? request.ip,
       ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
-      ...traceparentOf(request.headers.traceparent),
+      trace: traceContextOf(request.headers.traceparent),
     });
     if (result.type !== 'accepted') throw problemOf(result);
     response.header('Location', `/v1/tasks/${result.id}`);
@@ -76,7 +76,7 @@ export class TaskApiController {
 
   async #record(type: 'TaskCancellationRequested' | 'TaskRetryRequested', taskId: string, request: ApiRequest): Promise<object> {
     if (!isTaskId(taskId)) throw noSuchTask();
-    const result = await this.#recordRequest.record(type, taskId, request.body, request.callerName ?? 'anonymous', traceparentOf(request.headers.traceparent));
+    const result = await this.#recordRequest.record(type, taskId, request.body, request.callerName ?? 'anonymous', traceContextOf(request.headers.traceparent));
     if (result.type !== 'recorded') throw problemOf(result);
     const { id, requestEventId, receipt } = result;
     return { id, requestEventId, receipt };

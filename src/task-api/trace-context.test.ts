@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
-import { traceparentOf } from './trace-context.ts';
+import { traceContextOf } from './trace-context.ts';
 
 const sound = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
 
 it.each([sound, sound.replace(/^00/, '01'), `${sound.replace(/^00/, 'cc')}-more`])('takes %s', (header) => {
-  expect(traceparentOf(header)).toEqual({ traceparent: header });
+  expect(traceContextOf(header)).toEqual({ traceparent: header });
 });
 
 it.each([
@@ -19,5 +19,5 @@ it.each([
   sound.replace('00f067aa0ba902b7', '0'.repeat(16)),
   `${sound}-${'x'.repeat(200)}`,
 ])('ignores %s', (header) => {
-  expect(traceparentOf(header)).toEqual({});
+  expect(traceContextOf(header)).toEqual({});
 });
