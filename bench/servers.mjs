@@ -5,19 +5,20 @@ import { existsSync, readFileSync } from 'node:fs';
 import { Admin } from '@platformatic/kafka';
 import amqp from 'amqplib';
 import pg from 'pg';
+import { brokersFolder, startedBroker } from '../test/support/brokers.ts';
 import { cpuOfFamily, processCpu } from './machine.mjs';
 
-const variables = ['DAYBOOK_KAFKA_BROKERS', 'DAYBOOK_RABBITMQ_URL', 'DAYBOOK_POSTGRES_URL'];
-const folder = new URL('../.brokers/', import.meta.url);
 const pidFiles = { kafka: 'kafka/one-node/node-1/kafka.pid', rabbitmq: 'rabbitmq/rabbitmq.pid', postgres: 'postgres/postgres.pid' };
 
 /** `{kafkaBrokers, rabbitmqUrl, postgresUrl, pids}`, or null when one of them is missing. */
 export function findServers() {
-  const started = existsSync(new URL('env', folder)) ? readFileSync(new URL('env', folder), 'utf8') : '';
-  const values = variables.map((name) => process.env[name] ?? new RegExp(`^${name}=(.+)$`, 'm').exec(started)?.[1]);
+  const variables = ['DAYBOOK_KAFKA_BROKERS', 'DAYBOOK_RABBITMQ_URL', 'DAYBOOK_POSTGRES_URL'];
+  const started = variables.map(startedBroker);
+  const values = variables.map((name, index) => process.env[name] ?? started[index]);
   if (values.some((value) => value === undefined)) return null;
   const [kafkaBrokers, rabbitmqUrl, postgresUrl] = values;
-  return { kafkaBrokers, rabbitmqUrl, postgresUrl, pids: pidsOf(started, values) };
+  const areStarted = values.every((value, index) => value === started[index]);
+  return { kafkaBrokers, rabbitmqUrl, postgresUrl, pids: areStarted ? startedPids() : {} };
 }
 
 /** CPU time in milliseconds of each server that runs here; those elsewhere are left out. None without servers. */
@@ -53,10 +54,8 @@ export async function removeNames({ kafkaBrokers, rabbitmqUrl, postgresUrl }, { 
   await client.end();
 }
 
-/** Only of servers that `make brokers` runs on this machine: CPU time of another machine cannot be read. */
-function pidsOf(started, values) {
-  const isStarted = values.every((value, index) => started.includes(`${variables[index]}=${value}`));
-  if (!isStarted) return {};
-  const found = Object.entries(pidFiles).filter(([, file]) => existsSync(new URL(file, folder)));
-  return Object.fromEntries(found.map(([name, file]) => [name, Number(readFileSync(new URL(file, folder), 'utf8').trim().split('\n')[0])]));
+/** Of servers that `make brokers` runs on this machine: CPU time of another machine cannot be read. */
+function startedPids() {
+  const found = Object.entries(pidFiles).filter(([, file]) => existsSync(new URL(file, brokersFolder)));
+  return Object.fromEntries(found.map(([name, file]) => [name, Number(readFileSync(new URL(file, brokersFolder), 'utf8').trim())]));
 }
