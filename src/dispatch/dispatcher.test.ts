@@ -501,6 +501,18 @@ describe('Dispatcher', () => {
     await until('t', 'TaskDispatched');
   });
 
+  it('is ready again when the log answers again, though nothing is new in it', async () => {
+    const { startDispatcher, faults, clock } = await system();
+    let asked = 0;
+    faults.endPositions = () => (++asked === 1 ? Promise.reject(new DaybookError('log-unavailable', 'the log is away')) : Promise.resolve());
+    const starting = startDispatcher();
+    await eventually(() => {
+      clock.advance(1_000);
+      return asked > 2;
+    });
+    await starting;
+  });
+
   it('forgets what it knew when the partition is taken away, and acts on nothing of it any more', async () => {
     const { startDispatcher, ownership, accept, until, sent, settled, clock } = await system();
     const dispatcher = await startDispatcher();

@@ -64,6 +64,8 @@ const mostUnsettled = 4_000;
 /** A timer runs at most this long and is armed again, so that no delay meets the limits of timers. */
 const longestTimerMs = 3_600_000;
 const lanePauseMs = 1_000;
+/** The log counts as back when nothing failed for so long, which is longer than the pause before it is read again. */
+const quietMs = 2_000;
 const shortestRetryMs = 100;
 const longestRetryMs = 5_000;
 
@@ -107,6 +109,8 @@ export class Dispatcher implements Service {
   #running: Promise<void> = Promise.resolve();
   #unsettled = 0;
   #logProblem: string | null = null;
+  /** How often the log failed so far. */
+  #logProblems = 0;
   #queueProblem: string | null = null;
   #cancelTimer: () => void = () => {};
 
@@ -248,9 +252,7 @@ export class Dispatcher implements Service {
 
   async #read(cursor: EventCursor, waitMs: number): Promise<readonly StoredRecord[]> {
     try {
-      const records = await cursor.next({ maxRecords: recordsPerRead, waitMs });
-      this.#logProblem = null;
-      return records;
+      return await cursor.next({ maxRecords: recordsPerRead, waitMs });
     } catch (error) {
       if (hasCode(error, 'stopped')) return [];
       // For good: the cursor would say so again, and what is in memory follows from records that are gone.
@@ -503,6 +505,25 @@ export class Dispatcher implements Service {
   #noteLogProblem(error: unknown): void {
     const detail = messageOf(error);
     if (this.#logProblem !== detail) this.#logger.warn({ error: detail }, 'the log does not answer; trying again');
+    if (this.#logProblem === null) void this.#awaitLog();
     this.#logProblem = detail;
+    this.#logProblems++;
+  }
+
+  /** Until nothing has failed for a while and the log answers: where nothing is new, reading does not tell that it is back. */
+  async #awaitLog(): Promise<void> {
+    let before: number;
+    do {
+      before = this.#logProblems;
+      await sleep(this.#clock, quietMs, this.#stopping.signal);
+    } while (!this.#stopping.signal.aborted && (this.#logProblems > before || !(await this.#logAnswers())));
+    this.#logProblem = null;
+  }
+
+  #logAnswers(): Promise<boolean> {
+    return this.#reader.endPositions().then(
+      () => true,
+      () => false,
+    );
   }
 }

@@ -3,7 +3,7 @@ import type { HeldReceipt } from '../guarantees/evidence.ts';
 import { expectGuarantees } from '../guarantees/guarantees.ts';
 import { expectOneExecutionEach } from '../guarantees/one-execution-each.ts';
 import { BrokersSystem } from '../support/brokers-system.ts';
-import { finished, get, post, type ProblemBody } from '../support/daybook-http.ts';
+import { finished, get, post, untilReady, type ProblemBody } from '../support/daybook-http.ts';
 import { eventually } from '../support/eventually.ts';
 import { KafkaTestTopic } from '../support/kafka-harness.ts';
 import { firstAcknowledged } from '../support/kafka-outsider.ts';
@@ -47,8 +47,8 @@ describe.skipIf(!kafka)('while Kafka is away', { timeout: 240_000 }, () => {
       eventually(async () => ((await attempt(api.url, 'refused 0')).status === 202 ? performance.now() : null), patience),
     ]);
     expect(acceptedMs - outsiderMs).toBeLessThan(5_000);
-    await eventually(async () => (await get(`${api.url}/readyz`)).status === 200);
-    for (const role of [dispatcher, worker, diary]) await eventually(async () => (await get(`${role.url}/readyz`)).status === 200, patience);
+    await untilReady(api.url, 5_000);
+    for (const role of [dispatcher, worker, diary]) await untilReady(role.url, patience.timeoutMs);
 
     // Whoever was answered 503 sends the same again under the same key; whoever was answered 202 need not, and may.
     for (const answer of [...(await meeting), ...refused]) receipts.push(...[answer, await attempt(api.url, answer.key)].flatMap(heldReceipt));

@@ -4,7 +4,7 @@ import { expectGuarantees } from '../guarantees/guarantees.ts';
 import { isOutcome } from '../guarantees/histories-of-tasks.ts';
 import { expectOneExecutionEach } from '../guarantees/one-execution-each.ts';
 import { BrokersSystem } from '../support/brokers-system.ts';
-import { finished, get, projection, submit } from '../support/daybook-http.ts';
+import { finished, get, projection, submit, untilReady } from '../support/daybook-http.ts';
 import { eventually } from '../support/eventually.ts';
 import { outages, ownServer } from '../support/own-server.ts';
 
@@ -60,7 +60,7 @@ describe.skipIf(!postgres)('while PostgreSQL is away', { timeout: 240_000 }, () 
       return (await system.eventsOf(task!.id)).some(({ type, data }) => type === 'TaskExecutionStarted' && data['guarded'] === true);
     }, patience);
     await eventually(async () => (await projection(diary.url)).lag === 0, patience);
-    for (const role of [diary, worker]) await eventually(async () => (await get(`${role.url}/readyz`)).status === 200, patience);
+    for (const role of [diary, worker]) await untilReady(role.url, patience.timeoutMs);
 
     const evidence = await system.evidence(receipts);
     expectOneExecutionEach(evidence, receipts.map(({ id }) => id));

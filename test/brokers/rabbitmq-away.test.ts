@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { expectGuarantees } from '../guarantees/guarantees.ts';
 import { expectOneExecutionEach } from '../guarantees/one-execution-each.ts';
 import { BrokersSystem } from '../support/brokers-system.ts';
-import { finished, get, submit } from '../support/daybook-http.ts';
+import { finished, get, submit, untilReady } from '../support/daybook-http.ts';
 import { eventually } from '../support/eventually.ts';
 import { outages, ownServer } from '../support/own-server.ts';
 
@@ -40,7 +40,7 @@ describe.skipIf(!rabbitmq)('while RabbitMQ is away', { timeout: 240_000 }, () =>
     const after = await submitAll(api.url, 'after', 10);
     const receipts = [...before, endsInside, endsAfter, ...inside, ...after];
     for (const { id } of receipts) expect(await finished(diary.url, id)).toMatchObject({ state: 'completed', attempt: 1 });
-    for (const role of [api, dispatcher, worker, diary]) await eventually(async () => (await get(`${role.url}/readyz`)).status === 200, patience);
+    for (const role of [api, dispatcher, worker, diary]) await untilReady(role.url, patience.timeoutMs);
     await eventually(async () => (await system.unacknowledged()) === 0, patience);
 
     const evidence = await system.evidence(receipts);

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { KafkaCluster } from '../../src/adapters/kafka/kafka-cluster.ts';
 import { makeCertificate } from '../../tools/brokers/certificate.ts';
-import { eventsOf, finished, get, submit } from '../support/daybook-http.ts';
+import { eventsOf, finished, get, submit, untilReady } from '../support/daybook-http.ts';
 import { bin, startDaybookProcess, type DaybookProcess } from '../support/daybook-process.ts';
 import { eventually } from '../support/eventually.ts';
 import { startSecuredBrokers, stopSecuredBrokers } from '../support/secured-brokers.ts';
@@ -36,7 +36,7 @@ function changed(name: string, change: (url: URL) => void): Variables {
 it('runs a task on all three over TLS, each with its login and the host checked', async () => {
   expect([of('DAYBOOK_KAFKA_TLS'), of('DAYBOOK_RABBITMQ_URL').slice(0, 6), new URL(of('DAYBOOK_POSTGRES_URL')).searchParams.get('sslmode')]).toEqual(['on', 'amqps:', 'verify-full']);
   const server = await start();
-  await eventually(async () => (await get(`${server.url}/readyz`)).status === 200, { timeoutMs: 60_000 });
+  await untilReady(server.url, 60_000);
   const { id } = await submit(server.url, { type: 'scenario.effect', payload: { name: 'by TLS', failures: 1 } });
   expect(await finished(server.url, id)).toMatchObject({ state: 'completed', attempt: 2 });
   expect((await eventsOf(server.url, id)).map(({ type }) => type)).toContain('TaskRetryScheduled');

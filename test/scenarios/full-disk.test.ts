@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { readEvidence, type HeldReceipt } from '../guarantees/evidence.ts';
 import { expectGuarantees } from '../guarantees/guarantees.ts';
 import { viewSaysHowTasksEnded } from '../guarantees/rebuilt-view-equals-live.ts';
-import { finished, get, post, projection, viewOf } from '../support/daybook-http.ts';
+import { finished, get, post, projection, viewOf, untilReady } from '../support/daybook-http.ts';
 import { readEffects, startDaybookProcess } from '../support/daybook-process.ts';
 import { eventually } from '../support/eventually.ts';
 import { commandOnSmallDisk, fillDisk, folderOf, freeBytes, holdDisk } from '../support/small-disk.ts';
@@ -53,7 +53,7 @@ it('answers 503 when the disk is full, goes on when there is room, and loses not
   expect(load.surprises).toEqual([]);
   for (const { id } of load.receipts) expect(await finished(url, id)).toMatchObject({ state: 'completed', attempt: 1 });
   await eventually(async () => (await projection(url)).lag === 0, { timeoutMs: 20_000 });
-  await eventually(async () => (await get(`${url}/readyz`)).status === 200, { timeoutMs: 20_000 });
+  await untilReady(url, 20_000);
   const view = await viewOf(url);
 
   const copyTo = holdDisk(disk);

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { defineTask, handle, type Daybook } from '../../src/index.ts';
 import { readEvidence, type Evidence } from '../guarantees/evidence.ts';
 import { replayIsSilent } from '../guarantees/replay-is-silent.ts';
-import { finished, get, post, submit } from '../support/daybook-http.ts';
+import { finished, get, post, submit, untilReady } from '../support/daybook-http.ts';
 import { startInProcess } from '../support/daybook-in-process.ts';
 import { eventually } from '../support/eventually.ts';
 
@@ -46,7 +46,7 @@ async function evidenceOf(folder: string): Promise<Evidence> {
 /** Starts roles that have never seen the folder, waits until they act at the end of the log, and stops them: that settles whatever they began. */
 async function replay(folder: string, roles: readonly ('dispatcher' | 'worker' | 'diary' | 'api')[]): Promise<void> {
   const { url, daybook }: { url: string; daybook: Daybook } = await startInProcess({ tasks, dataDir: folder, roles });
-  await eventually(async () => (await get(`${url}/readyz`)).status === 200, { timeoutMs: 10_000 });
+  await untilReady(url, 10_000);
   await daybook.stop();
 }
 

@@ -1,5 +1,6 @@
 import type { HeldReceipt } from '../guarantees/evidence.ts';
 import type { View } from '../guarantees/rebuilt-view-equals-live.ts';
+import { eventually } from './eventually.ts';
 
 export interface Answer<Body> {
   readonly status: number;
@@ -61,6 +62,16 @@ export async function get<Body>(url: string): Promise<Answer<Body>> {
 export async function post<Body>(url: string, body: unknown, headers: Readonly<Record<string, string>> = {}): Promise<Answer<Body>> {
   const request = { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json', ...headers } };
   return answerOf(await fetch(url, { ...request, signal: AbortSignal.timeout(answerTimeoutMs) }));
+}
+
+/** Waits until a process is ready; fails with what it said last. */
+export async function untilReady(url: string, timeoutMs: number): Promise<void> {
+  const askOnce = async () => {
+    const { status, body } = await get(`${url}/readyz`);
+    if (status !== 200) throw new Error(JSON.stringify(body));
+    return true;
+  };
+  await eventually(askOnce, { timeoutMs });
 }
 
 /** Submits, expects 202, and gives the id and the receipt. */
