@@ -15,6 +15,13 @@ export interface JobReceiver {
    * @param deliver called for each job; must not throw
    */
   consume(queue: string, prefetch: number, deliver: (delivery: JobDelivery) => void): JobConsumer;
+
+  /**
+   * The same for dead letters: jobs that a queue gave up on, because they came back more often than its limit allows.
+   * They come from all queues together, and no limit holds for them any more. An adapter whose queues never give up
+   * delivers none.
+   */
+  consumeDeadLetters(prefetch: number, deliver: (delivery: JobDelivery) => void): JobConsumer;
 }
 
 export interface JobConsumer {
@@ -29,6 +36,8 @@ export interface JobDelivery {
   readonly job: Job;
   /** The queue may have delivered this job before. A hint. */
   readonly redelivered: boolean;
+  /** Its queue gave up on it. */
+  readonly deadLetter: boolean;
   /**
    * Removes the job from the queue. Resolves when the queue knows.
    * @throws DaybookError `stale-delivery`: settled before, or the queue has taken the job back meanwhile. The job

@@ -48,9 +48,11 @@ export function unknownTypeEvent(job: Job): EventDraft<'TaskExecutionFailed'> {
   return failureWithoutStart(job, 'unknown-type', taskError('UnknownType', 'unknown-type', message, true));
 }
 
-export function crashLoopEvent(job: Job): EventDraft<'TaskExecutionFailed'> {
+/** @param deadLetter its queue had given up on the job as well */
+export function crashLoopEvent(job: Job, deadLetter: boolean): EventDraft<'TaskExecutionFailed'> {
   const message = 'the executions of this attempt keep ending without an outcome, as if they killed their worker: it is not run again';
-  return failureWithoutStart(job, 'crash-loop', taskError('CrashLoop', 'crash-loop', message, false));
+  if (!deadLetter) return failureWithoutStart(job, 'crash-loop', taskError('CrashLoop', 'crash-loop', message, false));
+  return failureWithoutStart(job, 'delivery-limit', taskError('DeliveryLimit', 'delivery-limit', `${message}, and its queue gave up delivering it`, false));
 }
 
 /**

@@ -149,7 +149,8 @@ export class JobPipeline {
           slot.giveBack();
           return await this.#recordAndAck(delivery, answer.outcome.record);
         case 'unreachable':
-          if (found?.definition.guard === 'required') return again({ pauseMs: claimsPauseMs });
+          // No queue counts the deliveries of a dead letter any more: only the claims know when it has killed enough.
+          if (found?.definition.guard === 'required' || delivery.deadLetter) return again({ pauseMs: claimsPauseMs });
           return await this.#execute(delivery, found, slot, { ...claimed, breakOff: new BreakOff(), lease: null }, 0);
         case 'claimed': {
           if (answer.deaths === deathsOfSuspect && !alone) {
@@ -174,7 +175,7 @@ export class JobPipeline {
       if (this.#draining) return await this.#breakOff(delivery, execution);
       if (found && deaths < deathsOfCrashLoop) return await this.#run(delivery, found, slot, execution);
       slot.giveBack();
-      const failure = deaths < deathsOfCrashLoop ? unknownTypeEvent(delivery.job) : crashLoopEvent(delivery.job);
+      const failure = deaths < deathsOfCrashLoop ? unknownTypeEvent(delivery.job) : crashLoopEvent(delivery.job, delivery.deadLetter);
       return await this.#finish(delivery, execution, failure, 'preferred');
     } finally {
       execution.lease?.end();

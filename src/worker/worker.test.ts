@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { z } from 'zod';
 import { eventually } from '../../test/support/eventually.ts';
+import { NoExecutionClaims } from '../adapters/none/no-execution-claims.ts';
 import { FaultyClaims, gate, WorkerRig } from '../../test/support/worker-rig.ts';
 import type { JsonValue } from '../domain/json.ts';
 import { defineTask, type TaskDefinition } from '../task-definition/define-task.ts';
@@ -197,6 +198,58 @@ it('records a crash loop instead of a fourth run, in bytes that name no worker',
     attempt: 1, cause: 'crash-loop', error: expect.objectContaining({ code: 'crash-loop', retryable: false }),
   });
   expect(rig.effects).toEqual(['receive', 'claim claimed', 'store stored', 'append TaskExecutionFailed', 'ack']);
+});
+
+it('ends an attempt by the delivery limit when its dead letter has killed three workers', async () => {
+  const rig = new WorkerRig();
+  for (const execution of ['killed-1', 'killed-2', 'killed-3']) {
+    await rig.claimAndDie('task-1', execution);
+    rig.clock.advance(leaseMs);
+  }
+  let runs = 0;
+  await rig.startWorker([demoTask(() => (runs += 1))]);
+  await rig.send({ queue: 'dead' });
+
+  await rig.untilHistoryIs(['TaskExecutionFailed']);
+  await eventually(() => rig.count('ack') === 1);
+  expect(runs).toBe(0);
+  const [failed] = await rig.eventsOf('TaskExecutionFailed');
+  expect(failed?.data).toEqual({
+    attempt: 1, cause: 'delivery-limit', error: expect.objectContaining({ code: 'delivery-limit', retryable: false }),
+  });
+});
+
+it('runs a dead letter like any job when it has not killed three workers', async () => {
+  const rig = new WorkerRig();
+  await rig.startWorker([demoTask(() => null)]);
+  await rig.send({ queue: 'dead' });
+  await rig.untilHistoryIs(['TaskExecutionStarted', 'TaskExecutionCompleted']);
+  await eventually(() => rig.count('ack') === 1);
+});
+
+it('keeps a dead letter unrun while the claims are away, for they alone know when it has killed enough', async () => {
+  const rig = new WorkerRig();
+  rig.claims.down = true;
+  await rig.startWorker([demoTask(() => null)]);
+  await rig.send({ taskId: 'dead', queue: 'dead' });
+  await rig.send({ taskId: 'alive' });
+  await rig.untilHistoryIs(['TaskExecutionStarted', 'TaskExecutionCompleted'], 'alive');
+  expect(rig.count('receive')).toBe(2);
+  expect(await rig.types('dead')).toEqual([]);
+  rig.claims.down = false;
+  await eventually(async () => {
+    rig.clock.advance(1_000);
+    return (await rig.types('dead')).includes('TaskExecutionCompleted');
+  });
+});
+
+it('takes no dead letters where nothing guards executions', async () => {
+  const rig = new WorkerRig();
+  await rig.startWorker([demoTask(() => null)], {}, new NoExecutionClaims());
+  await rig.send({ taskId: 'dead', queue: 'dead' });
+  await rig.send({ taskId: 'alive' });
+  await rig.untilHistoryIs(['TaskExecutionStarted', 'TaskExecutionCompleted'], 'alive');
+  expect(await rig.types('dead')).toEqual([]);
 });
 
 it('runs an attempt alone that has killed two workers', async () => {

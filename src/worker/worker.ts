@@ -58,6 +58,8 @@ interface JobInHand extends HeldJob {
   readonly settled: Promise<void>;
 }
 
+/** Held at one time. */
+const mostDeadLetters = 1;
 /** How long before its deadline a drain asks the handlers to end: a second, or a quarter of a shorter deadline. */
 const longestAbortGraceMs = 1_000;
 /** How long after its deadline a drain waits for claims to be released and records under way to settle. */
@@ -123,7 +125,11 @@ export class Worker implements Service {
     const { receiver, settings } = this.#parts;
     const { queues, concurrency = 16, prefetch = 4 * concurrency } = settings;
     this.#presence.start();
-    this.#consumers = queues.map((queue) => receiver.consume(queue, prefetch, (delivery) => this.#deliver(delivery)));
+    const deliver = (delivery: JobDelivery) => this.#deliver(delivery);
+    this.#consumers = queues.map((queue) => receiver.consume(queue, prefetch, deliver));
+    // Without claims nobody would know when to stop running what kills its workers: then the dispatcher finds the job
+    // lost, and issues it again a bounded number of times.
+    if (this.#guard.guards) this.#consumers = [...this.#consumers, receiver.consumeDeadLetters(mostDeadLetters, deliver)];
   }
 
   /**

@@ -222,6 +222,7 @@ interface QueueFaults {
 function brokenQueue({ sender = sound, delivery = sound, prefetch: ignored }: QueueFaults): () => Promise<JobQueueHarness> {
   const breakReceiver = (receiver: JobReceiver): JobReceiver => ({
     consume: (queue, prefetch, deliver) => receiver.consume(queue, ignored ?? prefetch, (each) => deliver(delivery(each))),
+    consumeDeadLetters: (prefetch, deliver) => receiver.consumeDeadLetters(prefetch, deliver),
   });
   const breakQueue = (queue: OpenQueue): OpenQueue => ({
     sender: sender(queue.sender),
@@ -269,7 +270,7 @@ async function confirmEarly(): Promise<JobQueueHarness> {
 async function removeAtDelivery(): Promise<JobQueueHarness> {
   const acknowledgeFirst = (delivery: JobDelivery): JobDelivery => {
     const removed = delivery.ack();
-    return { job: delivery.job, redelivered: delivery.redelivered, ack: () => removed, giveBack: () => undefined };
+    return { job: delivery.job, redelivered: delivery.redelivered, deadLetter: delivery.deadLetter, ack: () => removed, giveBack: () => undefined };
   };
   const harness = await brokenQueue({ delivery: acknowledgeFirst })();
   return {
@@ -294,7 +295,7 @@ function forgetGivenBack(delivery: JobDelivery): JobDelivery {
 }
 
 function handles(delivery: JobDelivery): JobDelivery {
-  return { job: delivery.job, redelivered: delivery.redelivered, ack: () => delivery.ack(), giveBack: () => delivery.giveBack() };
+  return { job: delivery.job, redelivered: delivery.redelivered, deadLetter: delivery.deadLetter, ack: () => delivery.ack(), giveBack: () => delivery.giveBack() };
 }
 
 function brokenClaims(fault: Fault<ExecutionClaims>): () => Promise<ExecutionClaimsHarness> {

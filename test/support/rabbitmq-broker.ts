@@ -39,6 +39,19 @@ export async function plantMessage(topic: string, queue: string, body: string): 
   });
 }
 
+/** Takes the first job of a lane and returns it, again and again, until the broker gives it up. */
+export async function wearOut(topic: string, queue: string): Promise<void> {
+  const names = new RabbitmqNames(topic);
+  await onBroker(async (channel) => {
+    for (let returns = 0; (await channel.checkQueue(names.shelfQueue('dead'))).messageCount === 0; returns += 1) {
+      if (returns > 1_000) throw new Error(`after ${returns} returns the queue has not given up`);
+      const message = await channel.get(names.laneQueue(queue));
+      // Between two turns it stands in neither queue for a moment.
+      if (message) channel.nack(message, false, true);
+    }
+  });
+}
+
 /** Ready messages of a queue. */
 export async function depthOf(queue: string): Promise<number> {
   return onBroker(async (channel) => (await channel.checkQueue(queue)).messageCount);

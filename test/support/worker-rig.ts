@@ -240,12 +240,22 @@ class WatchedReceiver implements JobReceiver {
   }
 
   consume(queue: string, prefetch: number, deliver: (delivery: JobDelivery) => void): JobConsumer {
+    return this.#consume(queue, prefetch, deliver);
+  }
+
+  /** Those that the test sends to the queue `dead`, for no embedded queue gives up on a job. */
+  consumeDeadLetters(prefetch: number, deliver: (delivery: JobDelivery) => void): JobConsumer {
+    return this.#consume('dead', prefetch, deliver, true);
+  }
+
+  #consume(queue: string, prefetch: number, deliver: (delivery: JobDelivery) => void, deadLetter = false): JobConsumer {
     const { effects } = this.#rig;
     return this.#inner.consume(queue, prefetch, (delivery) => {
       effects.push('receive');
       deliver({
         job: delivery.job,
         redelivered: delivery.redelivered,
+        deadLetter,
         ack: async () => {
           await this.#rig.ackHold;
           if (this.#rig.ackFailure) throw new DaybookError(this.#rig.ackFailure, 'the queue does not answer, on purpose');

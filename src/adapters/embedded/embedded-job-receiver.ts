@@ -20,6 +20,11 @@ export class EmbeddedJobReceiver implements JobReceiver {
   consume(queue: string, prefetch: number, deliver: (delivery: JobDelivery) => void): JobConsumer {
     return new EmbeddedJobConsumer(this.#jobs, this.#jobs.lane(queue), prefetch, deliver);
   }
+
+  /** These queues keep a job until it is acknowledged, however often it comes back. */
+  consumeDeadLetters(): JobConsumer {
+    return { pause: () => undefined, resume: () => undefined, stop: () => Promise.resolve() };
+  }
 }
 
 class EmbeddedJobConsumer implements JobConsumer, LaneConsumer {
@@ -84,6 +89,7 @@ class EmbeddedJobConsumer implements JobConsumer, LaneConsumer {
 class EmbeddedJobDelivery implements JobDelivery {
   readonly job: Job;
   readonly redelivered: boolean;
+  readonly deadLetter = false;
   readonly #waiting: WaitingJob;
   readonly #jobs: EmbeddedJobs;
   readonly #lane: JobLane;

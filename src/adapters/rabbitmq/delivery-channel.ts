@@ -12,6 +12,8 @@ export interface DeliveryChannelOptions {
   readonly clock: Clock;
   /** The queue's name in the broker. */
   readonly queueName: string;
+  /** It is the queue of dead letters. */
+  readonly isDeadLetters: boolean;
   readonly prefetch: number;
   readonly deliver: (delivery: JobDelivery) => void;
   /** Puts a message that is no job aside. Resolves when it is safe elsewhere, with false when the signal ended it. */
@@ -181,7 +183,7 @@ export class DeliveryChannel {
     this.#received += 1;
     const { deliveryTag: tag, redelivered } = message.fields;
     const job = decodeJob(message.content);
-    const held = new HeldJob(this, tag, redelivered, job);
+    const held = new HeldJob(this, { tag, redelivered, deadLetter: this.#options.isDeadLetters, job });
     this.#order.add(held);
     // What was on its way when the consumer paused.
     if (!this.#consuming) return held.giveBack();
@@ -295,6 +297,7 @@ export class DeliveryChannel {
 class HeldJob implements JobDelivery, Settling {
   readonly tag: number;
   readonly redelivered: boolean;
+  readonly deadLetter: boolean;
   state: Settling['state'] = 'held';
   readonly #channel: DeliveryChannel;
   readonly #job: Job | null;
@@ -302,11 +305,12 @@ class HeldJob implements JobDelivery, Settling {
   acknowledged: () => void = () => {};
   notAcknowledged: (error: DaybookError) => void = () => {};
 
-  constructor(channel: DeliveryChannel, tag: number, redelivered: boolean, job: Job | null) {
+  constructor(channel: DeliveryChannel, delivered: { readonly tag: number; readonly redelivered: boolean; readonly deadLetter: boolean; readonly job: Job | null }) {
     this.#channel = channel;
-    this.tag = tag;
-    this.redelivered = redelivered;
-    this.#job = job;
+    this.tag = delivered.tag;
+    this.redelivered = delivered.redelivered;
+    this.deadLetter = delivered.deadLetter;
+    this.#job = delivered.job;
   }
 
   /** Only what is a job is delivered. */

@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { jobQueueContract } from '../../../test/contracts/job-queue.contract.ts';
 import { eventually } from '../../../test/support/eventually.ts';
-import { depthOf, freezeBroker, onBroker, plantMessage } from '../../../test/support/rabbitmq-broker.ts';
+import { depthOf, freezeBroker, onBroker, plantMessage, wearOut } from '../../../test/support/rabbitmq-broker.ts';
 import { rabbitmqJobQueueHarness, RabbitmqRig } from '../../../test/support/rabbitmq-harness.ts';
 import { hasCode } from '../../domain/errors.ts';
 import type { Job } from '../../domain/job.ts';
@@ -213,6 +213,23 @@ describe('RabbitMQ receiver', () => {
     });
     await eventually(() => deliveries >= 7);
     expect(performance.now() - startedMs).toBeGreaterThan(450);
+  });
+
+  it('delivers a job that its queue gave up on as a dead letter, until it is acknowledged', async () => {
+    const { rig, names } = await startedRig();
+    const { sender, receiver } = await rig.open();
+    expect(await sender.send(job(1))).toEqual({ type: 'confirmed' });
+    await wearOut(rig.topic, 'default');
+    const deliveries: JobDelivery[] = [];
+    const consumer = receiver.consumeDeadLetters(1, (delivery) => void deliveries.push(delivery));
+    await eventually(() => deliveries.length === 1);
+    expect(deliveries[0]).toMatchObject({ deadLetter: true, job: job(1) });
+    deliveries[0]?.giveBack();
+    await eventually(() => deliveries.length === 2);
+    await deliveries[1]?.ack();
+    await consumer.stop();
+    expect(await depthOf(names.shelfQueue('dead'))).toBe(0);
+    expect(await depthOf(names.laneQueue('default'))).toBe(0);
   });
 
   it('keeps a message that is no job where people find it', async () => {

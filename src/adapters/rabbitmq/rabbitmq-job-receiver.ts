@@ -41,23 +41,11 @@ export class RabbitmqJobReceiver implements JobReceiver {
   }
 
   consume(queue: string, prefetch: number, deliver: (delivery: JobDelivery) => void): JobConsumer {
-    const consumer = new RabbitmqJobConsumer({
-      queue,
-      nextSession: (signal) => this.#link.nextSession(signal),
-      openChannel: (session, consuming) =>
-        DeliveryChannel.open(session, consuming, {
-          clock: this.#options.clock,
-          queueName: this.#names.laneQueue(queue),
-          prefetch,
-          deliver,
-          park: (message, ended) => this.#parking.park(queue, message, ended),
-          answerDeadlineMs: this.#options.answerDeadlineMs ?? 5_000,
-          idleMs: this.#options.idleMs ?? 15_000,
-        }),
-      onStopped: () => this.#consumers.delete(consumer),
-    }, this.#options);
-    this.#consumers.add(consumer);
-    return consumer;
+    return this.#consume({ queue, queueName: this.#names.laneQueue(queue), isDeadLetters: false }, prefetch, deliver);
+  }
+
+  consumeDeadLetters(prefetch: number, deliver: (delivery: JobDelivery) => void): JobConsumer {
+    return this.#consume({ queue: 'of dead letters', queueName: this.#names.shelfQueue('dead'), isDeadLetters: true }, prefetch, deliver);
   }
 
   /** A queue that is awaited is no fault: the dispatcher declares it. */
@@ -72,6 +60,36 @@ export class RabbitmqJobReceiver implements JobReceiver {
     await Promise.all([...this.#consumers].map((consumer) => consumer.stop()));
     await Promise.all([this.#parking.close(), this.#link.close()]);
   }
+
+  #consume({ queue, queueName, isDeadLetters }: Source, prefetch: number, deliver: (delivery: JobDelivery) => void): JobConsumer {
+    const consumer = new RabbitmqJobConsumer({
+      queue,
+      nextSession: (signal) => this.#link.nextSession(signal),
+      openChannel: (session, consuming) =>
+        DeliveryChannel.open(session, consuming, {
+          clock: this.#options.clock,
+          queueName,
+          isDeadLetters,
+          prefetch,
+          deliver,
+          park: (message, ended) => this.#parking.park(queue, message, ended),
+          answerDeadlineMs: this.#options.answerDeadlineMs ?? 5_000,
+          idleMs: this.#options.idleMs ?? 15_000,
+        }),
+      onStopped: () => this.#consumers.delete(consumer),
+    }, this.#options);
+    this.#consumers.add(consumer);
+    return consumer;
+  }
+}
+
+/** What a consumer receives from. */
+interface Source {
+  /** For people. */
+  readonly queue: string;
+  /** In the broker. */
+  readonly queueName: string;
+  readonly isDeadLetters: boolean;
 }
 
 interface ConsumerParts {
