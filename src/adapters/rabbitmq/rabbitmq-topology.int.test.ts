@@ -17,7 +17,7 @@ describe('RabbitMQ topology', () => {
   it('names everything after the topic, and no two lanes alike', () => {
     const names = new RabbitmqNames('task-lifecycle');
     expect(names.laneQueue('default')).toBe('daybook.task-lifecycle.default.v1');
-    expect(names.shelfQueue('parked')).toBe('daybook.task-lifecycle.parked.v1');
+    expect(names.shelfQueue('parked')).toBe('daybook.task-lifecycle.parked.v2');
     expect(names.laneQueue('parked')).not.toBe(names.shelfQueue('parked'));
     expect(new RabbitmqNames('a.b').laneQueue('c')).not.toBe(new RabbitmqNames('a').laneQueue('b.c'));
   });

@@ -9,6 +9,8 @@ import { messageOf } from './rabbitmq-link.ts';
  * version: the dispatcher fills the new queues from the log, and the old ones are drained or deleted.
  */
 const version = 1;
+/** Version 1 was declared without a limit in a way that RabbitMQ 3.10 takes for a limit of none. */
+const shelfVersion = 2;
 
 /** Routing keys of the shelf exchange, and names of its queues. No lane has these names. */
 const shelves = ['dead', 'parked'] as const;
@@ -19,6 +21,11 @@ const shelves = ['dead', 'parked'] as const;
  * each return of an innocent job counts as well, that of an orderly stop too.
  */
 const deliveryLimit = 100;
+/**
+ * Of the shelves, which must keep what is returned to them. As good as none, for no argument means none everywhere:
+ * without one, RabbitMQ 4 takes 20; with -1, RabbitMQ 3.10.8 drops a message that is returned once.
+ */
+const shelfDeliveryLimit = 1_000_000_000;
 
 /** The names of everything that Daybook has in a broker; two topics never share one. */
 export class RabbitmqNames {
@@ -40,11 +47,11 @@ export class RabbitmqNames {
   }
 
   shelfQueue(shelf: (typeof shelves)[number]): string {
-    return this.#named(shelf);
+    return this.#named(shelf, shelfVersion);
   }
 
-  #named(name: string): string {
-    return `${this.#prefix}.${name}.v${version}`;
+  #named(name: string, itsVersion = version): string {
+    return `${this.#prefix}.${name}.v${itsVersion}`;
   }
 }
 
@@ -87,7 +94,7 @@ export class RabbitmqTopology {
       await channel.assertExchange(shelfExchange, 'direct', { durable: true });
       for (const shelf of shelves) {
         const queue = this.names.shelfQueue(shelf);
-        await channel.assertQueue(queue, quorum({ 'x-delivery-limit': -1 }));
+        await channel.assertQueue(queue, quorum({ 'x-delivery-limit': shelfDeliveryLimit }));
         await channel.bindQueue(queue, shelfExchange, shelf);
       }
     });
