@@ -34,6 +34,7 @@ interface Faults {
   send: (job: Job, real: () => Promise<SendOutcome>) => Promise<SendOutcome>;
   append: (record: LogRecord) => void;
   endPositions: () => Promise<void>;
+  queueLostAtMs: () => number | null;
 }
 
 /** A dispatcher on a real embedded log and queue. The test plays api and worker, and moves the clock. */
@@ -46,7 +47,7 @@ async function system() {
   const realSender = new EmbeddedJobSender(jobs);
   const producer = new EventProducer(appender, clock, '/daybook/test/1');
   const deliveries: JobDelivery[] = [];
-  const faults: Faults = { send: (_job, real) => real(), append: () => {}, endPositions: () => Promise.resolve() };
+  const faults: Faults = { send: (_job, real) => real(), append: () => {}, endPositions: () => Promise.resolve(), queueLostAtMs: () => null };
   const sent: Job[] = [];
   const sender: JobSender = {
     send: (job) =>
@@ -54,6 +55,7 @@ async function system() {
         sent.push(job);
         return realSender.send(job);
       }),
+    queueLostAtMs: () => faults.queueLostAtMs(),
   };
   const faultyAppender: EventAppender = {
     topic: appender.topic,
@@ -393,6 +395,30 @@ describe('Dispatcher', () => {
     await complete('lost', 1);
     await until('lost', 'TaskExecutionCompleted');
     expect(await typesOf('held')).toEqual(['TaskAccepted', 'TaskDispatched']);
+  });
+
+  it('issues a job again however often its queue is lost, and gives up at the sixth loss without that proof', async () => {
+    const { startDispatcher, accept, until, deliveries, faults, sent, clock, settled, eventsOf } = await system();
+    await startDispatcher();
+    await accept('t');
+    const loseNext = async () => {
+      await eventually(() => deliveries.length === 1);
+      await deliveries.pop()!.ack();
+      // Later than it was handed out, and with every issue there is more patience.
+      const before = (await eventsOf('t')).length;
+      await eventually(async () => {
+        clock.advance(5_000);
+        await settled();
+        return (await eventsOf('t')).length > before;
+      });
+    };
+    faults.queueLostAtMs = () => clock.monotonicMs();
+    for (let losses = 0; losses < 3; losses++) await loseNext();
+    faults.queueLostAtMs = () => null;
+    for (let losses = 0; losses < 6; losses++) await loseNext();
+    await until('t', 'TaskFailedPermanently');
+    expect(sent.map(({ attempt, issue }) => [attempt, issue])).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9].map((issue) => [1, issue]));
+    expect((await eventsOf('t')).at(-1)).toMatchObject({ data: { reason: 'reissue-limit', attempts: 1 } });
   });
 
   it('records the missing dispatch of a second issue as its dead dispatcher would have', async () => {

@@ -319,9 +319,11 @@ export class Dispatcher implements Service {
   #presumeLost(jobs: readonly LostJob[]): void {
     const fresh = jobs.filter(({ task, attempt, issue }) => task.lost?.attempt !== attempt || task.lost.issue !== issue);
     if (fresh.length === 0) return;
-    this.#logger.warn({ jobs: fresh.length }, "jobs are in nobody's hands: they are presumed lost, and issued again");
-    for (const { task, attempt, issue } of fresh) {
-      task.lost = { attempt, issue };
+    const proven = fresh.filter(({ isProven }) => isProven).length;
+    this.#logger.warn({ jobs: fresh.length, proven }, "jobs are in nobody's hands: they are presumed lost, and issued again");
+    for (const { task, attempt, issue, isProven } of fresh) {
+      const provenBefore = task.lost?.attempt === attempt ? task.lost.proven : 0;
+      task.lost = { attempt, issue, proven: provenBefore + (isProven ? 1 : 0) };
       this.#toConsider.add(task);
     }
     this.#cursor?.wake();

@@ -1,5 +1,6 @@
 import { messageOf } from '../domain/errors.ts';
 import { sleep, type Clock } from '../ports/clock.ts';
+import type { JobSender } from '../ports/job-sender.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PresenceReader } from '../ports/presence-reader.ts';
 import type { QueueInspection } from '../ports/queue-inspection.ts';
@@ -9,6 +10,7 @@ import type { OpenTask } from './open-tasks.ts';
 export interface LostJobSweepParts {
   readonly presence: PresenceReader;
   readonly inspection: QueueInspection;
+  readonly sender: JobSender;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly settings: LostJobsSettings;
@@ -48,12 +50,12 @@ export class LostJobSweep {
   }
 
   async #run(handedOut: () => Iterable<OpenTask>, onLost: (jobs: readonly LostJob[]) => void): Promise<void> {
-    const { presence, clock, settings } = this.#parts;
+    const { presence, clock, sender, settings } = this.#parts;
     for (;;) {
       await sleep(clock, settings.sweepMs, this.#stopping.signal);
       if (this.#stopping.signal.aborted) return;
       for (const queue of this.#jobs.follow(handedOut(), clock.monotonicMs())) await this.#lookAt(queue);
-      const lost = this.#jobs.find(clock.monotonicMs(), presence.isCurrent());
+      const lost = this.#jobs.find(clock.monotonicMs(), presence.isCurrent(), (queue) => sender.queueLostAtMs(queue));
       if (lost.length > 0) onLost(lost);
     }
   }

@@ -15,11 +15,14 @@ function watch(...tasks: OpenTask[]) {
     jobs,
     handOut: (...now: OpenTask[]) => void (handedOut = now),
     beat: (workerId: string, atSeconds: number, ...held: OpenTask[]) => jobs.heard(heartbeat(workerId, held), atSeconds * 1_000),
+    /** @returns whether each lost job is proven to be so, when its queue was lost at that time */
+    proofs: (atSeconds: number, queueLostAtSeconds: number | null) =>
+      jobs.find(atSeconds * 1_000, true, () => (queueLostAtSeconds === null ? null : queueLostAtSeconds * 1_000)).map(({ isProven }) => isProven),
     /** One sweep. @returns the ids of the tasks whose jobs are lost */
     sweep: (atSeconds: number, { ready = 0, heartbeatsArrive = true }: { ready?: number | null; heartbeatsArrive?: boolean } = {}) => {
       const nowMs = atSeconds * 1_000;
       for (const queue of jobs.follow(handedOut, nowMs)) if (ready === 0) jobs.sawEmpty(queue, nowMs);
-      return jobs.find(nowMs, heartbeatsArrive).map(({ task, attempt, issue }) => `${task.taskId} ${attempt}.${issue}`);
+      return jobs.find(nowMs, heartbeatsArrive, () => null).map(({ task, attempt, issue }) => `${task.taskId} ${attempt}.${issue}`);
     },
   };
 }
@@ -153,6 +156,24 @@ describe('LostJobs', () => {
       for (let at = 0; ; at += 5) if (sweep(at).length > 0) return at;
     };
     expect([3, 4, 5, 6, 7, 8, 20].map(lostAfter)).toEqual([30, 50, 90, 170, 310, 310, 310]);
+  });
+
+  it('knows a loss for proven when the queue was lost after the job had been handed out', () => {
+    const { sweep, proofs } = watch(dispatched());
+    for (const at of [5, 10, 15, 20]) sweep(at);
+    expect([null, 3, 5, 5.1, 19].map((lostAt) => proofs(20, lostAt))).toEqual([[false], [false], [false], [true], [true]]);
+  });
+
+  it('holds against the proof no execution that began since, but a new issue', () => {
+    const first = history('a').accepted().dispatched(1);
+    for (const [next, proof] of [[first.started(1, 'e'), true], [first.dispatched(1, { issue: 2 }), false]] as const) {
+      const task = taskOf(first);
+      const { sweep, proofs } = watch(task);
+      sweep(0);
+      task.state = next.state;
+      for (const at of [10, 15, 20, 25, 30]) sweep(at);
+      expect(proofs(30, 5)).toEqual([proof]);
+    }
   });
 
   it('begins anew with the next issue, the next attempt and the next execution', () => {

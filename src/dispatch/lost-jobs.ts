@@ -15,12 +15,16 @@ export interface LostJob {
   readonly task: OpenTask;
   readonly attempt: number;
   readonly issue: number;
+  /** Its queue was lost with all jobs in it, after this one was handed out. */
+  readonly isProven: boolean;
 }
 
-interface Followed extends LostJob {
+interface Followed extends Omit<LostJob, 'isProven'> {
   readonly queue: string;
   readonly dispatchedAtMs: number;
   readonly executions: number;
+  /** When it was handed out already. */
+  readonly followedSinceMs: number;
   /** When there was the last sign of it. */
   signMs: number;
   /** Since when it is known not to wait in its queue; null: it may. */
@@ -87,8 +91,9 @@ export class LostJobs {
       const id = jobId(task.taskId, found.attempt);
       present.add(id);
       const known = this.#followed.get(id);
-      const isSame = known?.task === task && known.issue === found.issue && known.executions === found.executions;
-      if (!isSame) this.#followed.set(id, { ...found, signMs: nowMs, leftQueueMs: null });
+      const isSameIssue = known?.task === task && known.issue === found.issue;
+      if (isSameIssue && known.executions === found.executions) continue;
+      this.#followed.set(id, { ...found, followedSinceMs: isSameIssue ? known.followedSinceMs : nowMs, signMs: nowMs, leftQueueMs: null });
     }
     for (const id of this.#followed.keys()) if (!present.has(id)) this.#followed.delete(id);
     const queues = new Set<string>();
@@ -105,8 +110,11 @@ export class LostJobs {
     for (const job of this.#silent(nowMs)) if (job.queue === queue) job.leftQueueMs = nowMs;
   }
 
-  /** @param heartbeatsArrive whether all that were sent are heard by now */
-  find(nowMs: number, heartbeatsArrive: boolean): readonly LostJob[] {
+  /**
+   * @param heartbeatsArrive whether all that were sent are heard by now
+   * @param queueLostAtMs when a queue was lost last; null: never, as far as is known
+   */
+  find(nowMs: number, heartbeatsArrive: boolean, queueLostAtMs: (queue: string) => number | null): readonly LostJob[] {
     this.#presentSinceMs = heartbeatsArrive ? (this.#presentSinceMs ?? nowMs) : null;
     // Whoever lives was heard after so long; before, nobody can be ruled out.
     if (this.#presentSinceMs === null || nowMs - this.#presentSinceMs < this.#settings.presenceMs) return [];
@@ -114,7 +122,9 @@ export class LostJobs {
     // A heartbeat that was on its way while its worker took a job does not know of the job. It arrives in that time, or never.
     const deliveryMs = this.#settings.presenceMs / 2;
     const allHeardMs = Math.min(nowMs, ...[...this.#workers.values()].map(({ heardMs }) => heardMs));
-    return [...this.#followed.values()].filter(({ leftQueueMs }) => leftQueueMs !== null && leftQueueMs + deliveryMs < allHeardMs);
+    return [...this.#followed.values()]
+      .filter(({ leftQueueMs }) => leftQueueMs !== null && leftQueueMs + deliveryMs < allHeardMs)
+      .map(({ task, attempt, issue, queue, followedSinceMs }) => ({ task, attempt, issue, isProven: followedSinceMs < (queueLostAtMs(queue) ?? -Infinity) }));
   }
 
   #noteSign(id: string, nowMs: number): void {
@@ -143,7 +153,7 @@ export class LostJobs {
 }
 
 /** Null while its dispatch is not in the log: it is recorded first. */
-function jobHandedOut(task: OpenTask): Omit<Followed, 'signMs' | 'leftQueueMs'> | null {
+function jobHandedOut(task: OpenTask): Omit<Followed, 'followedSinceMs' | 'signMs' | 'leftQueueMs'> | null {
   const attempt = newestAttempt(task.state);
   const dispatch = attempt?.dispatches.at(-1);
   if (!attempt || !dispatch) return null;

@@ -70,7 +70,7 @@ async function system() {
   let dispatcher: Dispatcher | null = null;
   const begin = async (changes: Partial<DispatcherSettings> = {}) => {
     const producer = new EventProducer(appender, clock, '/daybook/dispatcher/1');
-    const sender = { send: (job: Job) => (sent.push(job), realSender.send(job)) };
+    const sender = { send: (job: Job) => (sent.push(job), realSender.send(job)), queueLostAtMs: () => null };
     dispatcher = new Dispatcher({
       reader: watchedReader,
       ownership: group.join(),

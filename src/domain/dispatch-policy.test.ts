@@ -284,7 +284,7 @@ describe('a history that cannot be read whole', () => {
 
 /** Given these events, when it is this time, then exactly these decisions, each matched in the members named. */
 describe('lost jobs', () => {
-  const lost: PresumedLost = { attempt: 1, issue: 1 };
+  const lost: PresumedLost = { attempt: 1, issue: 1, proven: 0 };
   const dispatched = accepted.dispatched(1, { queue: 'heavy' });
   const issued = (count: number) =>
     Array.from({ length: count }, (_, index) => index + 1).reduce((events, issue) => events.dispatched(1, { issue }), accepted);
@@ -311,9 +311,13 @@ describe('lost jobs', () => {
     given(accepted.started(1, 'e1')).when(second(9), lost).then({ type: 'RecordDispatch', attempt: 1, queue: 'default', issue: 1 });
   });
   it('cancels a task whose job is lost', () => given(dispatched.cancellationRequested()).when(second(9), lost).then({ type: 'Cancel' }));
+  it('does not count the losses that came with the loss of the whole queue', () => {
+    given(issued(6)).when(second(9), { attempt: 1, issue: 6, proven: 1 }).then({ type: 'Reissue', attempt: 1, issue: 7 });
+    given(issued(8)).when(second(9), { attempt: 1, issue: 8, proven: 2 }).then({ type: 'FailPermanently', reason: 'reissue-limit', attempts: 1 });
+  });
   it('ends the task when the job was issued again five times and lost again', () => {
-    given(issued(5)).when(second(9), { attempt: 1, issue: 5 }).then({ type: 'Reissue', attempt: 1, issue: 6 });
-    given(issued(6)).when(second(9), { attempt: 1, issue: 6 }).then({ type: 'FailPermanently', reason: 'reissue-limit', attempts: 1 });
+    given(issued(5)).when(second(9), { attempt: 1, issue: 5, proven: 0 }).then({ type: 'Reissue', attempt: 1, issue: 6 });
+    given(issued(6)).when(second(9), { attempt: 1, issue: 6, proven: 0 }).then({ type: 'FailPermanently', reason: 'reissue-limit', attempts: 1 });
   });
 });
 

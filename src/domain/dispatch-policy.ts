@@ -7,7 +7,10 @@ import { newestAttempt, startDeadlineMs, wasHandedOut, type Accepted, type Attem
 export interface DispatchPolicy {
   /** How long after a budget began `unknown-type` failures do not use it up: a rolling deploy takes that long. */
   readonly unknownTypeGraceMs: number;
-  /** How often the job of one attempt is issued again after it was lost. The next loss ends the task. */
+  /**
+   * How often the job of one attempt is issued again after it was lost, those not counted whose queue is known to have
+   * been lost: such a loss says nothing against the task. The next loss ends it.
+   */
   readonly mostReissues: number;
 }
 
@@ -17,6 +20,8 @@ export const defaultDispatchPolicy: DispatchPolicy = { unknownTypeGraceMs: 3_600
 export interface PresumedLost {
   readonly attempt: number;
   readonly issue: number;
+  /** How many losses of the attempt's jobs, this one included, came with the loss of their whole queue. */
+  readonly proven: number;
 }
 
 /**
@@ -82,7 +87,7 @@ function afterLoss(newest: Attempt, lost: PresumedLost, policy: DispatchPolicy):
   const { attempt, dispatches } = newest;
   const last = dispatches.at(-1);
   if (!last || lost.attempt !== attempt || lost.issue !== last.issue) return [];
-  if (last.issue > policy.mostReissues) return [failPermanently('reissue-limit', newest, newest.causeId)];
+  if (last.issue - lost.proven > policy.mostReissues) return [failPermanently('reissue-limit', newest, newest.causeId)];
   return [{ type: 'Reissue', attempt, queue: last.queue, issue: last.issue + 1 }];
 }
 

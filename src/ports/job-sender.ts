@@ -10,6 +10,12 @@ import type { Job } from '../domain/job.ts';
 export interface JobSender {
   /** Never rejects: each way of failing is an outcome, because the dispatcher must treat each differently. */
   send(job: Job): Promise<SendOutcome>;
+
+  /**
+   * When this process last found the queue gone, as monotonic time: what was handed to it before is not in it any more.
+   * Null: it never did, which proves nothing.
+   */
+  queueLostAtMs(queue: string): number | null;
 }
 
 /**

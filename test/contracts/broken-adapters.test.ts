@@ -246,6 +246,7 @@ function swallowRefusals(sender: JobSender): JobSender {
       await sender.send(job);
       return { type: 'confirmed' };
     },
+    queueLostAtMs: (queue) => sender.queueLostAtMs(queue),
   };
 }
 

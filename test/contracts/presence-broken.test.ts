@@ -82,7 +82,7 @@ it.each<[fault: string, (queue: InspectedQueue, sent: () => number) => QueueInsp
       patienceMs: 500,
       async open() {
         const queue = await harness.open();
-        const sender = { send: (job: Parameters<InspectedQueue['sender']['send']>[0]) => ((sent += 1), queue.sender.send(job)) };
+        const sender = { send: (job: Parameters<InspectedQueue['sender']['send']>[0]) => ((sent += 1), queue.sender.send(job)), queueLostAtMs: () => null };
         return { ...queue, sender, inspection: make(queue, () => sent) };
       },
     };

@@ -139,5 +139,6 @@ function afterAttaching({ sender, receiver }: RabbitmqQueue): JobSender {
       await eventually(() => receiver.awaitedQueues.length === 0 || !receiver.health().ok, { timeoutMs: 2_000 }).catch(() => undefined);
       return sender.send(job);
     },
+    queueLostAtMs: (queue) => sender.queueLostAtMs(queue),
   };
 }

@@ -26,6 +26,11 @@ export class EmbeddedJobSender implements JobSender {
       return sendFailure(error);
     }
   }
+
+  /** Its jobs stand in the file of the log: neither is lost alone. */
+  queueLostAtMs(): null {
+    return null;
+  }
 }
 
 function sendFailure(error: unknown): SendOutcome {

@@ -21,6 +21,8 @@ describe('RabbitMQ sender', () => {
   it('says refused when the queue is gone, and declares it again before the next job', async () => {
     const { rig, names } = await startedRig();
     const { sender } = await rig.open();
+    expect(sender.queueLostAtMs('default')).toBeNull();
+    const deletedMs = new SystemClock().monotonicMs();
     await onBroker((channel) => channel.deleteQueue(names.laneQueue('default')));
     expect(await sender.send(job(1))).toMatchObject({ type: 'refused', detail: expect.stringContaining('NO_ROUTE') });
     // Not at once, so that consumers learn that it was gone.
@@ -28,6 +30,8 @@ describe('RabbitMQ sender', () => {
     expect(sender.health()).toMatchObject({ ok: false, detail: expect.stringContaining('is gone') });
     await eventually(async () => (await sender.send(job(1))).type === 'confirmed');
     expect(sender.health().ok).toBe(true);
+    expect(sender.queueLostAtMs('default')).toBeGreaterThan(deletedMs);
+    expect(sender.queueLostAtMs('heavy')).toBeNull();
   });
 
   it('declares everything again when the exchanges are gone', async () => {

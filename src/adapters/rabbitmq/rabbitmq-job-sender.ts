@@ -36,6 +36,7 @@ interface Lane {
   /** The generation of the connection that declared it last; 0: it has to be declared. */
   declaredIn: number;
   everDeclared: boolean;
+  lostAtMs: number | null;
   declaring: Promise<void> | null;
   /** Why nothing can be sent to it; it is not declared again before then. */
   problem: { readonly outcome: Failure; readonly untilMs: number } | null;
@@ -79,6 +80,10 @@ export class RabbitmqJobSender implements JobSender {
     return this.#sendOutcome(lane, outcome);
   }
 
+  queueLostAtMs(queue: string): number | null {
+    return this.#lanes.get(queue)?.lostAtMs ?? null;
+  }
+
   /** Whether it is connected and its queues are declared. */
   get ready(): boolean {
     return this.#publisher.session !== null && this.health().ok;
@@ -106,7 +111,7 @@ export class RabbitmqJobSender implements JobSender {
   #laneOf(queue: string): Lane | undefined {
     let lane = this.#lanes.get(queue);
     if (lane || this.#lanes.size >= maxQueues) return lane;
-    lane = { queue, declaredIn: 0, everDeclared: false, declaring: null, problem: null };
+    lane = { queue, declaredIn: 0, everDeclared: false, lostAtMs: null, declaring: null, problem: null };
     this.#lanes.set(queue, lane);
     return lane;
   }
@@ -133,8 +138,12 @@ export class RabbitmqJobSender implements JobSender {
     try {
       const found = await this.#declareOn(connection, generation, lane);
       if (found === 'created') {
-        if (lane.everDeclared) logger.warn({ queue: lane.queue }, 'the queue was gone, with the jobs that it held: declared again');
-        else logger.info({ queue: lane.queue }, 'queue declared');
+        if (lane.everDeclared) {
+          lane.lostAtMs = clock.monotonicMs();
+          logger.warn({ queue: lane.queue }, 'the queue was gone, with the jobs that it held: declared again');
+        } else {
+          logger.info({ queue: lane.queue }, 'queue declared');
+        }
       }
       lane.declaredIn = generation;
       lane.everDeclared = true;
