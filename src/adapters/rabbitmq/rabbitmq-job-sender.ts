@@ -136,15 +136,15 @@ export class RabbitmqJobSender implements JobSender {
   async #tryDeclare({ connection, generation, lost }: LinkSession, lane: Lane): Promise<void> {
     const { clock, logger, declarePauseMs = 1_000 } = this.#options;
     try {
-      const found = await this.#declareOn(connection, generation, lane);
-      if (found === 'created') {
-        if (lane.everDeclared) {
-          lane.lostAtMs = clock.monotonicMs();
-          logger.warn({ queue: lane.queue }, 'the queue was gone, with the jobs that it held: declared again');
-        } else {
-          logger.info({ queue: lane.queue }, 'queue declared');
-        }
+      await this.#declareExchanges(connection, generation);
+      // Looked at before it is made again: of a declaration whose answer got lost nobody could tell what was there.
+      const isMissing = (await this.#topology.lookAtLane(connection, lane.queue)) === null;
+      if (isMissing && lane.everDeclared) {
+        lane.lostAtMs = clock.monotonicMs();
+        logger.warn({ queue: lane.queue }, 'the queue is gone, with the jobs that it held: it is declared again');
       }
+      await this.#topology.declareLane(connection, lane.queue);
+      if (isMissing && !lane.everDeclared) logger.info({ queue: lane.queue }, 'queue declared');
       lane.declaredIn = generation;
       lane.everDeclared = true;
       lane.problem = null;
@@ -158,12 +158,10 @@ export class RabbitmqJobSender implements JobSender {
     }
   }
 
-  async #declareOn(connection: LinkSession['connection'], generation: number, lane: Lane): Promise<'present' | 'created'> {
-    if (this.#exchangesIn !== generation) {
-      await this.#topology.declareExchanges(connection);
-      this.#exchangesIn = generation;
-    }
-    return this.#topology.declareLane(connection, lane.queue);
+  async #declareExchanges(connection: LinkSession['connection'], generation: number): Promise<void> {
+    if (this.#exchangesIn === generation) return;
+    await this.#topology.declareExchanges(connection);
+    this.#exchangesIn = generation;
   }
 
   #sendOutcome(lane: Lane, outcome: PublishOutcome): SendOutcome {

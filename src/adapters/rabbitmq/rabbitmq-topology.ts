@@ -101,19 +101,15 @@ export class RabbitmqTopology {
   }
 
   /**
-   * The queue of a lane, after the exchanges. Repeating it changes nothing.
-   * @returns whether it was there before: if not, the jobs that it held are lost
+   * The queue of a lane, after the exchanges. Repeating it changes nothing, and does not tell whether it was there.
    * @throws DaybookError as `declareExchanges`
    */
-  async declareLane(connection: ChannelModel, queue: string): Promise<'present' | 'created'> {
+  async declareLane(connection: ChannelModel, queue: string): Promise<void> {
     const name = this.names.laneQueue(queue);
-    // An assertion alone would hide that the broker had lost the queue.
-    const found = (await this.lookAtLane(connection, queue)) !== null;
     await this.#onChannel(connection, async (channel) => {
       await channel.assertQueue(name, this.laneOptions);
       await channel.bindQueue(name, this.names.jobsExchange, queue);
     });
-    return found ? 'present' : 'created';
   }
 
   /** What a lane's queue is declared with. */
