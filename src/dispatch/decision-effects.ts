@@ -3,6 +3,7 @@ import { decodeEvent } from '../domain/event-codec.ts';
 import type { Job } from '../domain/job.ts';
 import type { JsonValue } from '../domain/json.ts';
 import type { StoredRecord } from '../domain/log-record.ts';
+import type { ReissueReason } from '../domain/task-events.ts';
 import { startDeadlineMs } from '../domain/task-state.ts';
 import type { EventDraft } from '../event-producer/event-producer.ts';
 import type { OpenTask } from './open-tasks.ts';
@@ -11,8 +12,8 @@ export type DispatchDecision = Extract<Decision, { type: 'Dispatch' | 'Reissue' 
 /** Decisions that become an event. */
 export type RecordedDecision = Exclude<Decision, { type: 'WakeAt' }>;
 
-/** Follows from the issue alone, so that whoever records a missing dispatch writes the same. */
-const reissueReason = 'presumed lost';
+/** Who records the dispatch of another cannot know what that one knew of the queue. */
+const reasonOfMissing: ReissueReason = 'presumed lost';
 
 export function isDispatch(decision: Decision): decision is DispatchDecision {
   return decision.type === 'Dispatch' || decision.type === 'Reissue';
@@ -49,7 +50,8 @@ export function draftOf(task: OpenTask, decision: RecordedDecision): EventDraft 
     case 'Reissue':
     case 'RecordDispatch': {
       const { attempt, queue, issue } = decision;
-      return { ...subject, type: 'TaskDispatched', data: { attempt, queue, issue, ...(issue > 1 ? { reason: reissueReason } : {}) } };
+      const reason = decision.type === 'Reissue' ? decision.reason : reasonOfMissing;
+      return { ...subject, type: 'TaskDispatched', data: { attempt, queue, issue, ...(issue > 1 ? { reason } : {}) } };
     }
     case 'ScheduleRetry': {
       const { attempt, dueAtMs, reason } = decision;

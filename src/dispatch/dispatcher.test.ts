@@ -397,8 +397,8 @@ describe('Dispatcher', () => {
     expect(await typesOf('held')).toEqual(['TaskAccepted', 'TaskDispatched']);
   });
 
-  it('issues a job again however often its queue is lost, and gives up at the sixth loss without that proof', async () => {
-    const { startDispatcher, accept, until, deliveries, faults, sent, clock, settled, eventsOf } = await system();
+  it('issues a job again however often its queue is lost, and gives up at the sixth loss without that proof, whoever saw the others', async () => {
+    const { startDispatcher, stopDispatchers, accept, until, deliveries, faults, sent, clock, settled, eventsOf } = await system();
     await startDispatcher();
     await accept('t');
     const loseNext = async () => {
@@ -415,13 +415,39 @@ describe('Dispatcher', () => {
     faults.queueLostAtMs = () => clock.monotonicMs();
     for (let losses = 0; losses < 3; losses++) await loseNext();
     faults.queueLostAtMs = () => null;
+    await stopDispatchers();
+    await startDispatcher();
     for (let losses = 0; losses < 6; losses++) await loseNext();
     await until('t', 'TaskFailedPermanently');
     expect(sent.map(({ attempt, issue }) => [attempt, issue])).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9].map((issue) => [1, issue]));
+    const reasons = (await eventsOf('t')).flatMap((event) => (event.type === 'TaskDispatched' ? [event.data.reason] : []));
+    expect(reasons).toEqual([undefined, ...Array(3).fill('queue lost'), ...Array(5).fill('presumed lost')]);
     expect((await eventsOf('t')).at(-1)).toMatchObject({ data: { reason: 'reissue-limit', attempts: 1 } });
   });
 
-  it('records the missing dispatch of a second issue as its dead dispatcher would have', async () => {
+  it('says that the queue was lost when it was found gone only while the next issue could not be sent', async () => {
+    const { startDispatcher, accept, until, deliveries, faults, clock, settled, eventsOf } = await system();
+    await startDispatcher();
+    await accept('t');
+    await eventually(() => deliveries.length === 1);
+    await deliveries[0]!.ack();
+    let tries = 0;
+    faults.send = () => Promise.resolve({ type: 'not-sent', detail: `away, try ${++tries}` });
+    const goOn = async () => {
+      clock.advance(5_000);
+      await settled();
+    };
+    for (let sweeps = 0; tries === 0 && sweeps < 10; sweeps++) await goOn();
+    expect(tries).toBe(1);
+    faults.queueLostAtMs = () => clock.monotonicMs();
+    await goOn();
+    faults.send = (_job, real) => real();
+    await goOn();
+    await until('t', 'TaskDispatched');
+    expect((await eventsOf('t')).at(-1)).toMatchObject({ data: { issue: 2, reason: 'queue lost' } });
+  });
+
+  it('records the missing dispatch of a second issue for presumed lost, whatever its dead dispatcher knew', async () => {
     const { startDispatcher, accept, record, until, eventsOf } = await system();
     await accept('t');
     await record('t', 'TaskDispatched', { attempt: 1, queue: 'default', issue: 1 });

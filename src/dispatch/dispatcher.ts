@@ -1,4 +1,4 @@
-import { decide, defaultDispatchPolicy, type Decision, type DispatchPolicy } from '../domain/dispatch-policy.ts';
+import { decide, defaultDispatchPolicy, type Decision, type DispatchPolicy, type PresumedLost } from '../domain/dispatch-policy.ts';
 import { hasCode, messageOf } from '../domain/errors.ts';
 import { decodeEvent } from '../domain/event-codec.ts';
 import type { JsonValue } from '../domain/json.ts';
@@ -317,13 +317,12 @@ export class Dispatcher implements Service {
   }
 
   #presumeLost(jobs: readonly LostJob[]): void {
-    const fresh = jobs.filter(({ task, attempt, issue }) => task.lost?.attempt !== attempt || task.lost.issue !== issue);
+    const fresh = jobs.filter(({ task, ...job }) => tellsMore(job, task.lost));
     if (fresh.length === 0) return;
-    const proven = fresh.filter(({ isProven }) => isProven).length;
-    this.#logger.warn({ jobs: fresh.length, proven }, "jobs are in nobody's hands: they are presumed lost, and issued again");
-    for (const { task, attempt, issue, isProven } of fresh) {
-      const provenBefore = task.lost?.attempt === attempt ? task.lost.proven : 0;
-      task.lost = { attempt, issue, proven: provenBefore + (isProven ? 1 : 0) };
+    const queueLost = fresh.filter(({ reason }) => reason === 'queue lost').length;
+    this.#logger.warn({ jobs: fresh.length, queueLost }, "jobs are in nobody's hands: they are presumed lost, and issued again");
+    for (const { task, attempt, issue, reason } of fresh) {
+      task.lost = { attempt, issue, reason };
       this.#toConsider.add(task);
     }
     this.#cursor?.wake();
@@ -528,4 +527,10 @@ export class Dispatcher implements Service {
       () => false,
     );
   }
+}
+
+/** A queue that is found gone while the next issue could not be sent yet changes why that one is sent. */
+function tellsMore(job: PresumedLost, known: PresumedLost | null): boolean {
+  if (known?.attempt !== job.attempt || known.issue !== job.issue) return true;
+  return known.reason === 'presumed lost' && job.reason === 'queue lost';
 }

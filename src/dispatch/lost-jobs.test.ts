@@ -15,9 +15,9 @@ function watch(...tasks: OpenTask[]) {
     jobs,
     handOut: (...now: OpenTask[]) => void (handedOut = now),
     beat: (workerId: string, atSeconds: number, ...held: OpenTask[]) => jobs.heard(heartbeat(workerId, held), atSeconds * 1_000),
-    /** @returns whether each lost job is proven to be so, when its queue was lost at that time */
-    proofs: (atSeconds: number, queueLostAtSeconds: number | null) =>
-      jobs.find(atSeconds * 1_000, true, () => (queueLostAtSeconds === null ? null : queueLostAtSeconds * 1_000)).map(({ isProven }) => isProven),
+    /** @returns why each lost job is to be issued again, when its queue was lost at that time */
+    reasons: (atSeconds: number, queueLostAtSeconds: number | null) =>
+      jobs.find(atSeconds * 1_000, true, () => (queueLostAtSeconds === null ? null : queueLostAtSeconds * 1_000)).map(({ reason }) => reason),
     /** One sweep. @returns the ids of the tasks whose jobs are lost */
     sweep: (atSeconds: number, { ready = 0, heartbeatsArrive = true }: { ready?: number | null; heartbeatsArrive?: boolean } = {}) => {
       const nowMs = atSeconds * 1_000;
@@ -158,21 +158,24 @@ describe('LostJobs', () => {
     expect([3, 4, 5, 6, 7, 8, 20].map(lostAfter)).toEqual([30, 50, 90, 170, 310, 310, 310]);
   });
 
-  it('knows a loss for proven when the queue was lost after the job had been handed out', () => {
-    const { sweep, proofs } = watch(dispatched());
+  it('tells the loss of the queue from that of a job when the queue was lost after the job had been handed out', () => {
+    const { sweep, reasons } = watch(dispatched());
     for (const at of [5, 10, 15, 20]) sweep(at);
-    expect([null, 3, 5, 5.1, 19].map((lostAt) => proofs(20, lostAt))).toEqual([[false], [false], [false], [true], [true]]);
+    expect([null, 3, 5, 5.1, 19].flatMap((lostAt) => reasons(20, lostAt))).toEqual([
+      ...['presumed lost', 'presumed lost', 'presumed lost'],
+      ...['queue lost', 'queue lost'],
+    ]);
   });
 
-  it('holds against the proof no execution that began since, but a new issue', () => {
+  it('knows that an execution does not change when its job was handed out, and a new issue does', () => {
     const first = history('a').accepted().dispatched(1);
-    for (const [next, proof] of [[first.started(1, 'e'), true], [first.dispatched(1, { issue: 2 }), false]] as const) {
+    for (const [next, reason] of [[first.started(1, 'e'), 'queue lost'], [first.dispatched(1, { issue: 2 }), 'presumed lost']] as const) {
       const task = taskOf(first);
-      const { sweep, proofs } = watch(task);
+      const { sweep, reasons } = watch(task);
       sweep(0);
       task.state = next.state;
       for (const at of [10, 15, 20, 25, 30]) sweep(at);
-      expect(proofs(30, 5)).toEqual([proof]);
+      expect(reasons(30, 5)).toEqual([reason]);
     }
   });
 

@@ -1,6 +1,7 @@
 import { jobId } from '../domain/job.ts';
 import { newestAttempt, type Attempt } from '../domain/task-state.ts';
 import type { Heartbeat } from '../domain/heartbeat.ts';
+import type { ReissueReason } from '../domain/task-events.ts';
 import type { OpenTask } from './open-tasks.ts';
 
 export interface LostJobsSettings {
@@ -15,11 +16,11 @@ export interface LostJob {
   readonly task: OpenTask;
   readonly attempt: number;
   readonly issue: number;
-  /** Its queue was lost with all jobs in it, after this one was handed out. */
-  readonly isProven: boolean;
+  /** `queue lost`: its queue was lost with all jobs in it, after this one had been handed out. */
+  readonly reason: ReissueReason;
 }
 
-interface Followed extends Omit<LostJob, 'isProven'> {
+interface Followed extends Omit<LostJob, 'reason'> {
   readonly queue: string;
   readonly dispatchedAtMs: number;
   readonly executions: number;
@@ -124,7 +125,10 @@ export class LostJobs {
     const allHeardMs = Math.min(nowMs, ...[...this.#workers.values()].map(({ heardMs }) => heardMs));
     return [...this.#followed.values()]
       .filter(({ leftQueueMs }) => leftQueueMs !== null && leftQueueMs + deliveryMs < allHeardMs)
-      .map(({ task, attempt, issue, queue, followedSinceMs }) => ({ task, attempt, issue, isProven: followedSinceMs < (queueLostAtMs(queue) ?? -Infinity) }));
+      .map(({ task, attempt, issue, queue, followedSinceMs }) => {
+        const wasInQueue = followedSinceMs < (queueLostAtMs(queue) ?? -Infinity);
+        return { task, attempt, issue, reason: wasInQueue ? 'queue lost' : 'presumed lost' };
+      });
   }
 
   #noteSign(id: string, nowMs: number): void {

@@ -284,18 +284,24 @@ describe('a history that cannot be read whole', () => {
 
 /** Given these events, when it is this time, then exactly these decisions, each matched in the members named. */
 describe('lost jobs', () => {
-  const lost: PresumedLost = { attempt: 1, issue: 1, proven: 0 };
+  const lost: PresumedLost = { attempt: 1, issue: 1, reason: 'presumed lost' };
   const dispatched = accepted.dispatched(1, { queue: 'heavy' });
-  const issued = (count: number) =>
-    Array.from({ length: count }, (_, index) => index + 1).reduce((events, issue) => events.dispatched(1, { issue }), accepted);
+  /** The first issue, and one more for each reason; undefined: it was recorded without one. */
+  const issued = (...reasons: ReadonlyArray<string | undefined>) =>
+    reasons.reduce((events, reason, index) => events.dispatched(1, { issue: index + 2, ...(reason === undefined ? {} : { reason }) }), accepted.dispatched(1));
+  const times = <Reason>(count: number, reason: Reason) => Array.from({ length: count }, () => reason);
+  const presumed = (issue: number): PresumedLost => ({ attempt: 1, issue, reason: 'presumed lost' });
+  const withQueue = (issue: number): PresumedLost => ({ attempt: 1, issue, reason: 'queue lost' });
+  const limit = { type: 'FailPermanently', reason: 'reissue-limit', attempts: 1 } as const;
 
   it('issues the job of the same attempt again, to the queue it was in', () => {
-    given(dispatched).when(second(9), lost).then({ type: 'Reissue', attempt: 1, queue: 'heavy', issue: 2 });
+    given(dispatched).when(second(9), lost).then({ type: 'Reissue', attempt: 1, queue: 'heavy', issue: 2, reason: 'presumed lost' });
+    given(dispatched).when(second(9), withQueue(1)).then({ type: 'Reissue', attempt: 1, queue: 'heavy', issue: 2, reason: 'queue lost' });
   });
   it('issues it again when an execution had begun', () => {
     given(running).when(second(9), lost).then({ type: 'Reissue', attempt: 1, queue: 'default', issue: 2 });
   });
-  it('does nothing once the next issue stands in the log', () => given(issued(2)).when(second(9), lost).then());
+  it('does nothing once the next issue stands in the log', () => given(issued('presumed lost')).when(second(9), lost).then());
   it('does nothing for an attempt that has failed meanwhile, but what its failure asks for', () => {
     given(failedOnce).when(second(9), lost).then({ type: 'ScheduleRetry', attempt: 2 });
   });
@@ -311,13 +317,20 @@ describe('lost jobs', () => {
     given(accepted.started(1, 'e1')).when(second(9), lost).then({ type: 'RecordDispatch', attempt: 1, queue: 'default', issue: 1 });
   });
   it('cancels a task whose job is lost', () => given(dispatched.cancellationRequested()).when(second(9), lost).then({ type: 'Cancel' }));
-  it('does not count the losses that came with the loss of the whole queue', () => {
-    given(issued(6)).when(second(9), { attempt: 1, issue: 6, proven: 1 }).then({ type: 'Reissue', attempt: 1, issue: 7 });
-    given(issued(8)).when(second(9), { attempt: 1, issue: 8, proven: 2 }).then({ type: 'FailPermanently', reason: 'reissue-limit', attempts: 1 });
-  });
   it('ends the task when the job was issued again five times and lost again', () => {
-    given(issued(5)).when(second(9), { attempt: 1, issue: 5, proven: 0 }).then({ type: 'Reissue', attempt: 1, issue: 6 });
-    given(issued(6)).when(second(9), { attempt: 1, issue: 6, proven: 0 }).then({ type: 'FailPermanently', reason: 'reissue-limit', attempts: 1 });
+    given(issued(...times(4, 'presumed lost'))).when(second(9), presumed(5)).then({ type: 'Reissue', attempt: 1, issue: 6 });
+    given(issued(...times(5, 'presumed lost'))).when(second(9), presumed(6)).then(limit);
+  });
+  it('issues it again beyond the limit when it was lost with its queue', () => {
+    given(issued(...times(5, 'presumed lost'))).when(second(9), withQueue(6)).then({ type: 'Reissue', attempt: 1, issue: 7, reason: 'queue lost' });
+  });
+  it('does not count the issues that followed the loss of a queue', () => {
+    const afterWipes = [...times(20, 'queue lost'), ...times(4, 'presumed lost')];
+    given(issued(...afterWipes)).when(second(9), presumed(25)).then({ type: 'Reissue', attempt: 1, issue: 26 });
+    given(issued(...afterWipes, 'presumed lost')).when(second(9), presumed(26)).then(limit);
+  });
+  it.each([undefined, 'moved by an operator'])('counts an issue whose recorded reason is %s, so that there is an end to them', (reason) => {
+    given(issued(...times(5, reason))).when(second(9), presumed(6)).then(limit);
   });
 });
 

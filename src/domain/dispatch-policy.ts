@@ -1,6 +1,6 @@
 import { latestInstantMs } from './instant.ts';
 import { retryDelayMs } from './retry-schedule.ts';
-import type { PermanentFailureReason, RetryReason } from './task-events.ts';
+import type { PermanentFailureReason, ReissueReason, RetryReason } from './task-events.ts';
 import { newestAttempt, startDeadlineMs, wasHandedOut, type Accepted, type Attempt, type Failure, type TaskState } from './task-state.ts';
 
 /** What the dispatcher may be told beside a task's own history. */
@@ -20,8 +20,7 @@ export const defaultDispatchPolicy: DispatchPolicy = { unknownTypeGraceMs: 3_600
 export interface PresumedLost {
   readonly attempt: number;
   readonly issue: number;
-  /** How many losses of the attempt's jobs, this one included, came with the loss of their whole queue. */
-  readonly proven: number;
+  readonly reason: ReissueReason;
 }
 
 /**
@@ -34,7 +33,7 @@ export type Decision =
   /** Publish the job, wait for the broker's confirm, record `TaskDispatched`. */
   | { readonly type: 'Dispatch'; readonly attempt: number; readonly queue: string; readonly issue: number }
   /** The same, for an attempt whose job was lost: the next issue of it. */
-  | { readonly type: 'Reissue'; readonly attempt: number; readonly queue: string; readonly issue: number }
+  | { readonly type: 'Reissue'; readonly attempt: number; readonly queue: string; readonly issue: number; readonly reason: ReissueReason }
   /** Record the dispatch of an attempt that was seen running without one. Nothing is published. */
   | { readonly type: 'RecordDispatch'; readonly attempt: number; readonly queue: string; readonly issue: number }
   | { readonly type: 'ScheduleRetry'; readonly attempt: number; readonly dueAtMs: number; readonly reason: RetryReason; readonly causeId: string }
@@ -87,8 +86,14 @@ function afterLoss(newest: Attempt, lost: PresumedLost, policy: DispatchPolicy):
   const { attempt, dispatches } = newest;
   const last = dispatches.at(-1);
   if (!last || lost.attempt !== attempt || lost.issue !== last.issue) return [];
-  if (last.issue - lost.proven > policy.mostReissues) return [failPermanently('reissue-limit', newest, newest.causeId)];
-  return [{ type: 'Reissue', attempt, queue: last.queue, issue: last.issue + 1 }];
+  const { reason } = lost;
+  if (reason === 'presumed lost' && reissuesCounted(newest) >= policy.mostReissues) return [failPermanently('reissue-limit', newest, newest.causeId)];
+  return [{ type: 'Reissue', attempt, queue: last.queue, issue: last.issue + 1, reason }];
+}
+
+/** All but those for which the loss of the queue was known. Any other word counts, so that there is an end to them. */
+function reissuesCounted({ dispatches }: Attempt): number {
+  return dispatches.filter(({ issue, reason }) => issue > 1 && reason !== ('queue lost' satisfies ReissueReason)).length;
 }
 
 /** Reads times from the log alone, so that a replay decides the same. */

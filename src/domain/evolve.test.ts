@@ -148,9 +148,13 @@ describe('TaskDispatched', () => {
   it('is legal for an older attempt', () => expectVerdict(accepted.started(1, 'e1').failed(1, 'e1').retryScheduled(2).dispatched(1), 'valid'));
   it('is void for an attempt that does not exist', () => expectVoid(running.dispatched(2), 'no-such-attempt'));
 
-  it('keeps every issue of an attempt', () => {
-    const reissued = dispatched.dispatched(1, { issue: 2, reason: 'presumed lost' });
-    expect(reissued.state.attempts[0]?.dispatches).toMatchObject([{ issue: 1 }, { issue: 2 }]);
+  it('keeps every issue of an attempt, and why it was issued again', () => {
+    const reissued = dispatched.dispatched(1, { issue: 2, reason: 'presumed lost' }).dispatched(1, { issue: 3, reason: 'queue lost' });
+    expect(reissued.state.attempts[0]?.dispatches).toEqual([
+      { timeMs: second(1), queue: 'default', issue: 1, reason: null },
+      { timeMs: second(2), queue: 'default', issue: 2, reason: 'presumed lost' },
+      { timeMs: second(3), queue: 'default', issue: 3, reason: 'queue lost' },
+    ]);
   });
 
   it('is void when the same issue stands in the log with another queue', () => {

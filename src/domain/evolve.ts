@@ -7,6 +7,7 @@ import {
   newestAttempt,
   wasHandedOut,
   type Attempt,
+  type Dispatch,
   type End,
   type Execution,
   type PendingRequest,
@@ -58,7 +59,7 @@ function apply(state: TaskState, event: TaskEvent): TaskState {
     case 'TaskDispatched':
       return withAttempt(next, event.data.attempt, (attempt) => ({
         ...attempt,
-        dispatches: [...attempt.dispatches, { timeMs: event.timeMs, queue: event.data.queue, issue: event.data.issue }],
+        dispatches: [...attempt.dispatches, dispatchOf(event)],
       }));
     case 'TaskExecutionStarted':
       return withAttempt(next, event.data.attempt, (attempt) => withStart(attempt, event));
@@ -113,6 +114,10 @@ function withAcceptance(state: TaskState, event: TaskEventOf<'TaskAccepted'>): T
     attempts: [newAttempt(1, notBeforeMs, event.id, 'accepted')],
     budgetFromMs: event.timeMs,
   };
+}
+
+function dispatchOf({ timeMs, data: { queue, issue, reason } }: TaskEventOf<'TaskDispatched'>): Dispatch {
+  return { timeMs, queue, issue, reason: reason ?? null };
 }
 
 function withStart(attempt: Attempt, event: TaskEventOf<'TaskExecutionStarted'>): Attempt {

@@ -194,7 +194,7 @@ describe('the random histories', slow, () => {
       for (const state of states) {
         seen.add(`phase ${phaseOf(state)}`);
         const [newest] = state.attempts.slice(-1);
-        const lost = newest && { attempt: newest.attempt, issue: newest.dispatches.at(-1)?.issue ?? 0, proven: 0 };
+        const lost = newest && { attempt: newest.attempt, issue: newest.dispatches.at(-1)?.issue ?? 0, reason: 'presumed lost' as const };
         for (const { type } of decide(state, defaultDispatchPolicy, nowMs, lost)) seen.add(`decision ${type}`);
       }
       for (const [index, event] of events.events.entries()) seen.add(`judgement ${judge(states[index]!, event).kind}`);

@@ -151,6 +151,12 @@ export interface TaskRetryScheduledData {
 export const retryReasons = ['failed', 'operator'] as const;
 export type RetryReason = (typeof retryReasons)[number];
 
+/**
+ * Why the job of an attempt was issued again: it was in nobody's hands, or the dispatcher also knew that the queue it
+ * was in had been lost with everything in it. The latter says nothing against the task.
+ */
+export type ReissueReason = 'presumed lost' | 'queue lost';
+
 export const permanentFailureReasons = [
   'attempts-exhausted',
   'not-retryable',

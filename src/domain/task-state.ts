@@ -53,10 +53,18 @@ export interface Attempt {
   /** The event that made the attempt exist. */
   readonly causeId: string;
   readonly reason: 'accepted' | RetryReason;
-  readonly dispatches: ReadonlyArray<{ readonly timeMs: number; readonly queue: string; readonly issue: number }>;
+  readonly dispatches: readonly Dispatch[];
   /** In the order of their starts in the log; the last one is the one whose failure counts. */
   readonly executions: readonly Execution[];
   readonly failure: Failure | null;
+}
+
+export interface Dispatch {
+  readonly timeMs: number;
+  readonly queue: string;
+  readonly issue: number;
+  /** As recorded, for another build may know other words than `ReissueReason`; null: it was not issued again. */
+  readonly reason: string | null;
 }
 
 export interface Execution {

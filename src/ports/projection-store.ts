@@ -6,7 +6,7 @@ import type { KnownLog } from './known-log.ts';
  * The version of what a row holds. Raise it whenever `evolve` gives another state for the same events, or `TaskRow`
  * changes: rows of another version are not read but derived again from the log.
  */
-export const rowVersion = 1;
+export const rowVersion = 2;
 
 /**
  * Keeps the read model of tasks: rows that are derived from the log and may be dropped at any time.

@@ -5,7 +5,7 @@ import type { KnownLog } from './known-log.ts';
  * The version of what snapshots hold. Raise it, with `rowVersion`, whenever `evolve` gives another state for the same
  * events, and whenever the body of a snapshot changes: one of another version is not read but folded again.
  */
-export const foldVersion = 1;
+export const foldVersion = 2;
 
 /** The fold of one partition of the log up to a position, and nothing else. */
 export interface Snapshot {

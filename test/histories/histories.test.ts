@@ -84,7 +84,7 @@ function summaryOf(state: TaskState): object {
       attempt,
       reason,
       dueAtMs,
-      dispatches,
+      dispatches: dispatches.map(({ timeMs, queue, issue }) => ({ timeMs, queue, issue })),
       executions: executions.map(({ executionId, workerId, progress, finish }) => ({
         executionId,
         workerId,

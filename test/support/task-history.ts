@@ -166,9 +166,13 @@ export class TaskHistory {
   decided(decision: Decision): TaskHistory {
     switch (decision.type) {
       case 'Dispatch':
-      case 'Reissue':
-      case 'RecordDispatch':
         return this.dispatched(decision.attempt, { queue: decision.queue, issue: decision.issue });
+      case 'Reissue':
+      case 'RecordDispatch': {
+        const { attempt, queue, issue } = decision;
+        const reason = decision.type === 'Reissue' ? decision.reason : 'presumed lost';
+        return this.dispatched(attempt, { queue, issue, ...(issue > 1 ? { reason } : {}) });
+      }
       case 'ScheduleRetry': {
         const { attempt, dueAtMs, reason, causeId } = decision;
         return this.#with('TaskRetryScheduled', { attempt, dueAtMs, reason, policy: defaultRetryPolicy }, { attempt, eventId: causeId });

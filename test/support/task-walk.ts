@@ -91,7 +91,7 @@ function take(events: TaskHistory, states: readonly TaskState[], step: Step, now
     }
     case 'presumeLost': {
       const dispatch = attempt && pick(attempt.dispatches, step);
-      const lost = dispatch ? { attempt: attempt.attempt, issue: dispatch.issue, proven: 0 } : null;
+      const lost = dispatch ? { attempt: attempt.attempt, issue: dispatch.issue, reason: choice % 2 > 0 ? ('presumed lost' as const) : ('queue lost' as const) } : null;
       const decision = pick(decide(events.state, defaultDispatchPolicy, nowMs, lost), step);
       return decision ? recorded(events, decision) : events;
     }

@@ -137,10 +137,12 @@ export class RabbitmqJobSender implements JobSender {
     const { clock, logger, declarePauseMs = 1_000 } = this.#options;
     try {
       await this.#declareExchanges(connection, generation);
+      // From before the look, so that nothing sent after it is taken for lost.
+      const askedAtMs = clock.monotonicMs();
       // Looked at before it is made again: of a declaration whose answer got lost nobody could tell what was there.
       const isMissing = (await this.#topology.lookAtLane(connection, lane.queue)) === null;
       if (isMissing && lane.everDeclared) {
-        lane.lostAtMs = clock.monotonicMs();
+        lane.lostAtMs = askedAtMs;
         logger.warn({ queue: lane.queue }, 'the queue is gone, with the jobs that it held: it is declared again');
       }
       await this.#topology.declareLane(connection, lane.queue);
