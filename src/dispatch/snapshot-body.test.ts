@@ -84,6 +84,12 @@ it('holds a fold as it was when it was cut, whatever is folded while it is writt
   expect(known(late)).toEqual(before);
 });
 
+it('keeps why a job was issued again, by which the limit of issues is counted', async () => {
+  const events = history(random(1)).accepted().dispatched(1).dispatched(1, { issue: 2, reason: 'queue lost' }).dispatched(1, { issue: 3, reason: 'presumed lost' }).events;
+  const [task] = (await restored(foldAll(new OpenTasks(), events))).of(partition);
+  expect(task?.state.attempts[0]?.dispatches.map(({ reason }) => reason)).toEqual([null, 'queue lost', 'presumed lost']);
+});
+
 it('refuses bytes that are cut short or too long', async () => {
   const body = await encodeFold(foldAll(new OpenTasks(), history(random(1)).accepted().events).cut(partition), noTurn);
   for (const broken of [body.subarray(0, -1), new Uint8Array([...body, 0]), new Uint8Array()]) await expect(decodeFold(broken, noTurn)).rejects.toThrow();
