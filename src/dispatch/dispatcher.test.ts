@@ -35,6 +35,7 @@ interface Faults {
   append: (record: LogRecord) => void;
   endPositions: () => Promise<void>;
   queueLostAtMs: () => number | null;
+  queueIsGone: boolean;
 }
 
 /** A dispatcher on a real embedded log and queue. The test plays api and worker, and moves the clock. */
@@ -45,9 +46,10 @@ async function system() {
   const appender = new EmbeddedEventAppender(store);
   const reader = new EmbeddedEventReader(store);
   const realSender = new EmbeddedJobSender(jobs);
+  const realInspection = new EmbeddedQueueInspection(jobs);
   const producer = new EventProducer(appender, clock, '/daybook/test/1');
   const deliveries: JobDelivery[] = [];
-  const faults: Faults = { send: (_job, real) => real(), append: () => {}, endPositions: () => Promise.resolve(), queueLostAtMs: () => null };
+  const faults: Faults = { send: (_job, real) => real(), append: () => {}, endPositions: () => Promise.resolve(), queueLostAtMs: () => null, queueIsGone: false };
   const sent: Job[] = [];
   const sender: JobSender = {
     send: (job) =>
@@ -87,7 +89,7 @@ async function system() {
       reader: faultyReader,
       ownership,
       sender,
-      inspection: new EmbeddedQueueInspection(jobs),
+      inspection: { readyJobs: async (queue) => (faults.queueIsGone ? null : realInspection.readyJobs(queue)) },
       presence: presence.reader(),
       producer: dispatcherProducer,
       clock,
@@ -455,6 +457,22 @@ describe('Dispatcher', () => {
     await startDispatcher();
     await until('t', 'TaskDispatched');
     expect((await eventsOf('t')).at(-1)).toMatchObject({ data: { attempt: 1, issue: 2, reason: 'presumed lost' } });
+  });
+
+  it('issues a job again for the loss of its queue when it finds that gone', async () => {
+    const { startDispatcher, accept, deliveries, faults, clock, settled, eventsOf } = await system();
+    await startDispatcher();
+    await accept('t');
+    await eventually(() => deliveries.length === 1);
+    await deliveries[0]!.ack();
+    faults.queueIsGone = true;
+    await eventually(async () => {
+      clock.advance(5_000);
+      await settled();
+      return deliveries.length === 2;
+    });
+    await settled();
+    expect((await eventsOf('t')).at(-1)).toMatchObject({ type: 'TaskDispatched', data: { issue: 2, reason: 'queue lost' } });
   });
 
   it('records nothing while the queue refuses, and dispatches by itself afterwards', async () => {

@@ -22,6 +22,8 @@ export class LostJobSweep {
   readonly #jobs: LostJobs;
   readonly #stopping = new AbortController();
   #running: Promise<void> = Promise.resolve();
+  /** When a queue that jobs had been handed to was seen not to exist. */
+  readonly #goneAtMs = new Map<string, number>();
   #queueProblem: string | null = null;
 
   constructor(parts: LostJobSweepParts) {
@@ -50,21 +52,30 @@ export class LostJobSweep {
   }
 
   async #run(handedOut: () => Iterable<OpenTask>, onLost: (jobs: readonly LostJob[]) => void): Promise<void> {
-    const { presence, clock, sender, settings } = this.#parts;
+    const { presence, clock, settings } = this.#parts;
     for (;;) {
       await sleep(clock, settings.sweepMs, this.#stopping.signal);
       if (this.#stopping.signal.aborted) return;
       for (const queue of this.#jobs.follow(handedOut(), clock.monotonicMs())) await this.#lookAt(queue);
-      const lost = this.#jobs.find(clock.monotonicMs(), presence.isCurrent(), (queue) => sender.queueLostAtMs(queue));
+      const lost = this.#jobs.find(clock.monotonicMs(), presence.isCurrent(), (queue) => this.#lostAtMs(queue));
       if (lost.length > 0) onLost(lost);
     }
+  }
+
+  /** Whoever came first: the sender declares a queue again that it finds gone, and then nobody else finds it so. */
+  #lostAtMs(queue: string): number | null {
+    const lostAtMs = Math.max(this.#goneAtMs.get(queue) ?? -Infinity, this.#parts.sender.queueLostAtMs(queue) ?? -Infinity);
+    return lostAtMs > -Infinity ? lostAtMs : null;
   }
 
   /** A queue that does not answer proves nothing: its jobs are looked at again with the next sweep. */
   async #lookAt(queue: string): Promise<void> {
     const { inspection, clock, logger } = this.#parts;
     try {
-      if ((await inspection.readyJobs(queue)) === 0) this.#jobs.sawEmpty(queue, clock.monotonicMs());
+      const askedAtMs = clock.monotonicMs();
+      const ready = await inspection.readyJobs(queue);
+      if (ready === null) this.#goneAtMs.set(queue, askedAtMs);
+      if (!ready) this.#jobs.sawEmpty(queue, clock.monotonicMs());
       this.#queueProblem = null;
     } catch (error) {
       const problem = messageOf(error);

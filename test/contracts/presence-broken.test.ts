@@ -43,7 +43,7 @@ it.each<[fault: string, (queue: InspectedQueue, sent: () => number) => QueueInsp
   ['has no fault', ({ inspection }) => inspection, []],
   [
     'counts what consumers hold',
-    ({ inspection }, sent) => ({ readyJobs: async (queue) => Math.max(await inspection.readyJobs(queue), queue === 'default' ? sent() : 0) }),
+    ({ inspection }, sent) => ({ readyJobs: async (queue) => Math.max((await inspection.readyJobs(queue)) ?? 0, queue === 'default' ? sent() : 0) }),
     [
       'counts the jobs that wait, of each queue its own',
       'does not count what a consumer holds, nor what is done',
@@ -52,7 +52,7 @@ it.each<[fault: string, (queue: InspectedQueue, sent: () => number) => QueueInsp
   ],
   [
     'counts all queues together',
-    ({ inspection }) => ({ readyJobs: async () => (await inspection.readyJobs('default')) + (await inspection.readyJobs('heavy')) }),
+    ({ inspection }) => ({ readyJobs: async () => ((await inspection.readyJobs('default')) ?? 0) + ((await inspection.readyJobs('heavy')) ?? 0) }),
     ['counts the jobs that wait, of each queue its own'],
   ],
   [

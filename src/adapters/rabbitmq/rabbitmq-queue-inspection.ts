@@ -29,10 +29,10 @@ export class RabbitmqQueueInspection implements QueueInspection {
    * jobs and no consumers instead of an error. So where nobody consumes, an empty queue cannot be told from one that
    * is silent, and this says so.
    */
-  async readyJobs(queue: string): Promise<number> {
+  async readyJobs(queue: string): Promise<number | null> {
     const lane = await this.#lookAt(queue);
     if (lane?.readyJobs === 0 && lane.consumers === 0) throw unanswered(queue, 'nobody consumes it, and RabbitMQ says the same of a queue that does not answer');
-    return lane?.readyJobs ?? 0;
+    return lane && lane.readyJobs;
   }
 
   health(): DependencyHealth {
