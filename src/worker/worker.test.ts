@@ -180,7 +180,10 @@ it('does not start a handler when recording the start outlasted the lease and an
   expect(worker.health()).toContainEqual(expect.objectContaining({ name: 'log', ok: true }));
 });
 
-it('records a crash loop instead of a fourth run, in bytes that name no worker', async () => {
+it.each([
+  ['a crash loop', 'crash-loop', 'default'],
+  ['for a dead letter the delivery limit', 'delivery-limit', 'dead'],
+])('records %s instead of a fourth run, in bytes that name no worker', async (_, cause, queue) => {
   const rig = new WorkerRig();
   for (const execution of ['killed-1', 'killed-2', 'killed-3']) {
     await rig.claimAndDie('task-1', execution);
@@ -188,35 +191,16 @@ it('records a crash loop instead of a fourth run, in bytes that name no worker',
   }
   let runs = 0;
   await rig.startWorker([demoTask(() => (runs += 1))]);
-  await rig.send();
+  await rig.send({ queue });
 
   await rig.untilHistoryIs(['TaskExecutionFailed']);
   await eventually(() => rig.count('ack') === 1);
   expect(runs).toBe(0);
   const [failed] = await rig.eventsOf('TaskExecutionFailed');
   expect(failed?.data).toEqual({
-    attempt: 1, cause: 'crash-loop', error: expect.objectContaining({ code: 'crash-loop', retryable: false }),
+    attempt: 1, cause, error: expect.objectContaining({ code: cause, retryable: false }),
   });
   expect(rig.effects).toEqual(['receive', 'claim claimed', 'store stored', 'append TaskExecutionFailed', 'ack']);
-});
-
-it('ends an attempt by the delivery limit when its dead letter has killed three workers', async () => {
-  const rig = new WorkerRig();
-  for (const execution of ['killed-1', 'killed-2', 'killed-3']) {
-    await rig.claimAndDie('task-1', execution);
-    rig.clock.advance(leaseMs);
-  }
-  let runs = 0;
-  await rig.startWorker([demoTask(() => (runs += 1))]);
-  await rig.send({ queue: 'dead' });
-
-  await rig.untilHistoryIs(['TaskExecutionFailed']);
-  await eventually(() => rig.count('ack') === 1);
-  expect(runs).toBe(0);
-  const [failed] = await rig.eventsOf('TaskExecutionFailed');
-  expect(failed?.data).toEqual({
-    attempt: 1, cause: 'delivery-limit', error: expect.objectContaining({ code: 'delivery-limit', retryable: false }),
-  });
 });
 
 it('runs a dead letter like any job when it has not killed three workers', async () => {
