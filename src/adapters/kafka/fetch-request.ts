@@ -23,6 +23,8 @@ export interface FetchedPosition {
 export interface FetchedPartition {
   readonly partition: number;
   readonly errorCode: number;
+  /** The offset after the last record that may be read. */
+  readonly end: number;
   /** The leader's log parts from what was read before: records that were read are gone. */
   readonly diverging: boolean;
   /** Batches as the log holds them; null when there is nothing. */
@@ -71,13 +73,13 @@ function parseAnswer(_correlationId: number, _apiKey: number, _apiVersion: numbe
 function parsePartition(reader: Reader): FetchedPartition {
   const partition = reader.readInt32();
   const errorCode = reader.readInt16();
-  reader.readInt64(); // high watermark
+  const end = Number(reader.readInt64()); // high watermark
   reader.readInt64(); // last stable offset
   reader.readInt64(); // log start
   reader.readNullableArray((aborted) => [aborted.readInt64(), aborted.readInt64()]);
   reader.readInt32(); // preferred replica
   const records = parseRecords(reader);
-  return { partition, errorCode, records, diverging: parseTags(reader) };
+  return { partition, errorCode, end, records, diverging: parseTags(reader) };
 }
 
 function parseRecords(reader: Reader): Buffer | null {

@@ -32,6 +32,8 @@ interface PartitionState {
   readonly partition: number;
   /** The offset after the last record that was handed over. */
   next: number;
+  /** The offset after the last record that was there when its leader was asked last. */
+  end: number;
   /** Of the last batch that was read, -1 when none. */
   lastEpoch: number;
   /** What was fetched and not handed over yet. */
@@ -50,7 +52,8 @@ interface PartitionState {
  * long one does not hold up the others.
  *
  * Memory: of each leader one answer to Fetch, of at most 4 MiB or one batch, and of each partition one decompressed
- * batch. A leader is asked again when everything of its last answer was handed over.
+ * batch. A leader is asked again when everything of its last answer was handed over: ahead of `next` when it has more,
+ * else with `next`, so that what comes while the caller is busy comes as one answer and not record by record.
  *
  * The position moves with what `next` returns and never by itself: not to the beginning and not to the end of a log
  * that has lost it. Every failure leaves it where it is.
@@ -121,7 +124,7 @@ export class KafkaEventCursor implements EventCursor {
       if (this.#closed) return [];
       this.#throwFailure();
       const records = this.#take(maxRecords);
-      this.#proceed();
+      this.#proceed(records.length > 0);
       const leftMs = deadlineMs - performance.now();
       if (records.length > 0 || this.#woken || leftMs <= 0) return records;
       await this.#change(leftMs);
@@ -187,8 +190,11 @@ export class KafkaEventCursor implements EventCursor {
     this.#stale = true;
   }
 
-  /** Starts what has to be under way: finding the leaders again, and a fetch at every leader that has none. */
-  #proceed(): void {
+  /**
+   * Starts what has to be under way: finding the leaders again, and a fetch at every leader that has none.
+   * @param isAhead the caller has records to go on with: only where there are more to come at once
+   */
+  #proceed(isAhead: boolean): void {
     if (this.#closed || this.#lost) return;
     if (this.#stale && !this.#refreshing) void this.#refresh();
     const { partitions } = this.#metadata ?? { partitions: [] };
@@ -197,6 +203,7 @@ export class KafkaEventCursor implements EventCursor {
       const states = ofLeader.map((each) => this.#partitions.get(each) as PartitionState);
       if (states.some(({ batches }) => batches)) continue;
       const asked = states.filter(({ blocked, fetching }) => !blocked && !fetching);
+      if (isAhead && !asked.some(({ next, end }) => next < end)) continue;
       if (asked.length > 0) void this.#fetch(leader, asked);
     }
   }
@@ -223,18 +230,19 @@ export class KafkaEventCursor implements EventCursor {
     this.#notify?.();
   }
 
-  #receive({ partition, errorCode: code, diverging, records }: FetchedPartition): void {
+  #receive({ partition, errorCode: code, end, diverging, records }: FetchedPartition): void {
     const state = this.#partitions.get(partition);
     if (!state || this.#closed) return;
     if (diverging) this.#lose(`the leader of partition ${partition} does not have the records that were read before offset ${state.next}`);
     else if (code === errorCode.offsetOutOfRange) void this.#confirmRange(state);
     else if (code !== errorCode.none) this.#refuse(state, code);
-    else if (records) this.#accept(state, records);
+    else if (records) this.#accept(state, records, end);
     else this.#failures = 0;
   }
 
-  #accept(state: PartitionState, records: Buffer): void {
+  #accept(state: PartitionState, records: Buffer, end: number): void {
     state.fetchedAt = state.next;
+    state.end = end;
     state.batches = new RecordBatches(state.partition, records, state.next, state.corruptAt === state.next);
     this.#ready.push(state);
     // It goes to the end of the next request, behind those that had nothing or no room.
@@ -305,7 +313,7 @@ export class KafkaEventCursor implements EventCursor {
 }
 
 function startOf(partition: number, next: number): PartitionState {
-  return { partition, next, lastEpoch: -1, batches: undefined, fetchedAt: next, corruptAt: -1, fetching: false, blocked: false };
+  return { partition, next, end: next, lastEpoch: -1, batches: undefined, fetchedAt: next, corruptAt: -1, fetching: false, blocked: false };
 }
 
 function pause(delayMs: number): Promise<void> {

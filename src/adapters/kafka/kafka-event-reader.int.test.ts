@@ -57,6 +57,15 @@ describe('reading from Kafka', () => {
     expect(new Set(first.map(({ partition }) => partition)).size).toBe(3);
   });
 
+  it('gives what came while its caller was busy at once, not record by record', async () => {
+    const { appender, reader } = open();
+    const cursor = reader.openCursor(new Map());
+    await appendMany(appender, 0, 1);
+    expect(await until(cursor, (records) => records.length > 0)).toHaveLength(1);
+    await appendOneByOne(appender, 1, 30);
+    expect(await cursor.next({ maxRecords: 100, waitMs: 5_000 })).toHaveLength(30);
+  });
+
   it('finds many single records in any order, those of long batches and those that stand alone', async () => {
     const { appender, reader } = open();
     const positions = [...(await appendMany(appender, 0, 1_500)), ...(await appendOneByOne(appender, 1_500, 40))];
