@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect, it, onTestFinished } from 'vitest';
 import { diaryRig, type DiaryRig } from '../../test/support/diary-rig.ts';
 import { eventually } from '../../test/support/eventually.ts';
 import { history } from '../../test/support/task-history.ts';
@@ -9,6 +10,7 @@ import { openDatabase } from '../adapters/embedded/sqlite-database.ts';
 import { SqliteProjectionStore } from '../adapters/embedded/sqlite-projection-store.ts';
 import { projectionFile } from '../adapters/embedded/sqlite-projection-schema.ts';
 import type { LogRecord } from '../domain/log-record.ts';
+import type { ProjectionBatch } from '../ports/projection-store.ts';
 import { prepareBatch } from './fold-batch.ts';
 import type { Projector } from './projector.ts';
 
@@ -17,6 +19,8 @@ const finished = (number: number) =>
 const retried = (number: number) =>
   history(taskId(number)).accepted().started(1, 'a').failed(1, 'a').again().retryScheduled(2).dispatched(2).started(2, 'b').completed(2, 'b').records;
 const everything = [finished(1), retried(2), history(taskId(3)).garbage().accepted().ofNewerBuild().records, history(taskId(4)).rejected().records].flat();
+/** By how much a timer may come early. */
+const timerMs = 2;
 const withoutKey: LogRecord = { key: '', headers: [], value: new Uint8Array([1, 2, 3]) };
 
 it('shows what is in the log, and what comes', async () => {
@@ -27,6 +31,24 @@ it('shows what is in the log, and what comes', async () => {
   await rig.append(...finished(2));
   await rig.caughtUp();
   expect((await rig.projections.task(taskId(2))).row?.offsets).toEqual([4, 5, 6, 7]);
+});
+
+it('rests three times as long as a batch took, and then takes everything that came', async () => {
+  const rig = diaryRig();
+  const store = new SlowStore(rig.folder);
+  onTestFinished(() => store.close());
+  await rig.startProjector(store);
+  for (let number = 1; number <= 50; number++) {
+    await rig.append(...finished(number));
+    await delay(10);
+  }
+  await rig.caughtUp();
+  const { batches } = store;
+  for (const [index, { endMs, tookMs }] of batches.slice(0, -1).entries()) {
+    expect((batches[index + 1]?.beginMs ?? 0) - endMs).toBeGreaterThanOrEqual(Math.min(300, 3 * tookMs) - timerMs);
+  }
+  expect(batches.length).toBeGreaterThan(1);
+  expect(batches.length).toBeLessThan(20);
 });
 
 it('keeps and counts what it cannot read, and goes on', async () => {
@@ -164,6 +186,20 @@ it('derives its counters from events', async () => {
   expect(metrics.acceptedToDispatched).toMatchObject({ count: 1, sumMs: 1_000 });
   expect(metrics.dispatchedToFinished).toMatchObject({ count: 2, sumMs: 4_000 });
 });
+
+/** As when the rows are in a server that is busy. */
+class SlowStore extends SqliteProjectionStore {
+  readonly batches: { readonly beginMs: number; readonly endMs: number; readonly tookMs: number }[] = [];
+
+  override async applyBatch(batch: ProjectionBatch): Promise<boolean> {
+    const beginMs = performance.now();
+    await delay(40);
+    const isSaved = await super.applyBatch(batch);
+    const endMs = performance.now();
+    this.batches.push({ beginMs, endMs, tookMs: endMs - beginMs });
+    return isSaved;
+  }
+}
 
 /** What the same log gives when it is folded in one batch, in a folder of its own. */
 async function digestOfOneBatch(records: readonly LogRecord[], rig: DiaryRig): Promise<string | undefined> {

@@ -12,10 +12,12 @@ import { QueryProblem } from './query-problem.ts';
 import { rebuildTasks, turnForOthers } from './rebuild.ts';
 
 const recordsPerBatch = 5_000;
-/** Under load, one transaction in this time: many events of a task then cost one row. */
-const paceMs = 300;
-/** More records than this within `paceMs` are load; fewer are shown at once. */
-const busyFrom = 500;
+/**
+ * After a batch the projector rests so many times as long as the batch took. What comes meanwhile shares one
+ * transaction, and many events of a task cost one row: the dearer a batch is, the fewer there are.
+ */
+const restPerBatch = 3;
+const longestRestMs = 300;
 /** How often an idle projector looks whether its tables are still there. */
 const tablesCheckMs = 2_000;
 const firstRetryMs = 100;
@@ -178,11 +180,11 @@ export class Projector implements Service, ProjectionControl {
     const { signal } = this.#stopping;
     let positions = from;
     let checkedMs = clock.monotonicMs();
-    let window = { sinceMs: checkedMs, records: 0 };
     let records: readonly StoredRecord[] = [];
     while (!signal.aborted) {
       if (records.length < recordsPerBatch) onIdle?.();
       records = await cursor.next({ maxRecords: recordsPerBatch, waitMs: tablesCheckMs });
+      const cameMs = clock.monotonicMs();
       if (records.length > 0) {
         const next = await this.#apply(positions, records);
         if (!next) return;
@@ -194,10 +196,8 @@ export class Projector implements Service, ProjectionControl {
         checkedMs = nowMs;
         if (!(await store.positions('live', identity))) return;
       }
-      if (nowMs - window.sinceMs >= paceMs) window = { sinceMs: nowMs, records: 0 };
-      window.records += records.length;
       if (records.length === recordsPerBatch) await turnForOthers(clock);
-      else if (window.records > busyFrom) await sleep(clock, window.sinceMs + paceMs - nowMs, signal);
+      else if (records.length > 0) await sleep(clock, Math.min(longestRestMs, restPerBatch * (nowMs - cameMs)), signal);
     }
   }
 

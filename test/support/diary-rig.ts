@@ -11,6 +11,7 @@ import { Projector } from '../../src/diary/projector.ts';
 import { TaskQueries } from '../../src/diary/queries/task-queries.ts';
 import type { LogRecord } from '../../src/domain/log-record.ts';
 import type { Logger } from '../../src/ports/logger.ts';
+import type { ProjectionStore } from '../../src/ports/projection-store.ts';
 import { eventually } from './eventually.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
@@ -47,8 +48,8 @@ export function diaryRig(folder = temporaryFolder()) {
       return positions;
     },
 
-    async startProjector(): Promise<Projector> {
-      const projector = new Projector({ reader, store, clock, logger: silentLogger });
+    async startProjector(into: ProjectionStore = store): Promise<Projector> {
+      const projector = new Projector({ reader, store: into, clock, logger: silentLogger });
       started.push(projector);
       await projector.start();
       return projector;
