@@ -134,7 +134,7 @@ export class PostgresExecutionClaims implements ExecutionClaims {
   async #apply(calls: string): Promise<readonly AnswerRow[]> {
     const identity = await this.#logIdentity();
     const text = `SELECT * FROM ${qualified(this.#schema, applyClaims)}($1, $2::json) ORDER BY place`;
-    const { rows } = await this.#pool.use((connection) => connection.query<AnswerRow>(text, [identity, calls]));
+    const { rows } = await this.#pool.use((connection) => connection.repeated<AnswerRow>(text, [identity, calls]));
     return rows;
   }
 

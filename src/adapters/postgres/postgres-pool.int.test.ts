@@ -27,6 +27,30 @@ it('tells a server that cannot be reached from one that refuses', async () => {
   expect(nobody.health().detail).not.toContain(new URL(postgres.connection.url).password);
 });
 
+it('has a repeated statement parsed once a connection, and others not kept', async () => {
+  const { postgres } = await opened();
+  const pool = poolOf(postgres, { maxConnections: 1 });
+  const add = (left: number, right: number) => pool.use((connection) => connection.repeated('SELECT $1::integer + $2::integer AS sum', [left, right]));
+  expect((await add(1, 2)).rows).toEqual([{ sum: 3 }]);
+  expect((await add(3, 4)).rows).toEqual([{ sum: 7 }]);
+  const kept = await pool.use((connection) => connection.query('SELECT statement, generic_plans + custom_plans AS runs FROM pg_prepared_statements'));
+  expect(kept.rows).toEqual([{ statement: 'SELECT $1::integer + $2::integer AS sum', runs: '2' }]);
+});
+
+it('repeats a statement on a table that was made anew, and on a connection that was', async () => {
+  const { postgres } = await opened();
+  const pool = poolOf(postgres, { maxConnections: 1 });
+  const place = `${postgres.schema}.place`;
+  const make = `DROP TABLE IF EXISTS ${place}; CREATE TABLE ${place} AS SELECT 1 AS number`;
+  const count = () => pool.use((connection) => connection.repeated(`SELECT number FROM ${place} WHERE number < $1`, [5]));
+  await pool.use((connection) => connection.script(`CREATE SCHEMA IF NOT EXISTS ${postgres.schema}; ${make}`));
+  expect((await count()).count).toBe(1);
+  await pool.use((connection) => connection.script(make));
+  expect((await count()).count).toBe(1);
+  expect(await postgres.terminateSessions()).toBe(1);
+  await eventually(async () => (await count().catch(() => null))?.count === 1);
+});
+
 it('takes a login with a wrong password for a refusal', async () => {
   const { postgres } = await opened();
   const url = new URL(postgres.connection.url);

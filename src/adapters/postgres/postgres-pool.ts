@@ -1,4 +1,4 @@
-import { Pool, type Client, type PoolClient } from 'pg';
+import { Pool, type Client, type PoolClient, type QueryConfig } from 'pg';
 import { DaybookError, messageOf } from '../../domain/errors.ts';
 import { tlsAdvice } from '../../ports/tls-advice.ts';
 import { PostgresUnreachable, saysUnreachable, sqlStateOf } from './postgres-errors.ts';
@@ -31,6 +31,11 @@ export interface PostgresConnection {
    * @throws PostgresUnreachable, or the server's refusal (`DatabaseError` of pg)
    */
   query<Row = Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<QueryAnswer<Row>>;
+  /**
+   * As `query`, for a text that comes again and again: each connection has the server parse and plan it once. Only for
+   * texts of which there are few, as they are kept.
+   */
+  repeated<Row = Record<string, unknown>>(text: string, values: readonly unknown[]): Promise<QueryAnswer<Row>>;
   /** Several statements without values, in one message. They are one transaction unless they say otherwise. */
   script(text: string): Promise<void>;
 }
@@ -60,6 +65,7 @@ const longestRestMs = 10_000;
 export class PostgresPool {
   readonly #pool: Pool;
   readonly #clients = new Set<Client>();
+  readonly #statements = new StatementNames();
   readonly #connectTimeoutMs: number;
   readonly #answerTimeoutMs: number;
   #trouble: string | null = 'not asked yet';
@@ -96,7 +102,7 @@ export class PostgresPool {
   async use<Result>(work: (connection: PostgresConnection) => Promise<Result>): Promise<Result> {
     this.#askedMs = performance.now();
     const client = await this.#connect();
-    const connection = new Connection(client, this.#answerTimeoutMs);
+    const connection = new Connection(client, this.#statements, this.#answerTimeoutMs);
     try {
       const result = await work(connection);
       this.#noteAnswer();
@@ -204,16 +210,29 @@ export async function inTransaction<Result>(
   }
 }
 
+/** A name for each text that comes again: a connection that has heard it sends the values alone. */
+class StatementNames {
+  readonly #names = new Map<string, string>();
+
+  of(text: string): string {
+    const name = this.#names.get(text) ?? `daybook_${this.#names.size}`;
+    this.#names.set(text, name);
+    return name;
+  }
+}
+
 /** A connection while one caller uses it. */
 class Connection implements PostgresConnection {
   readonly #client: PoolClient;
+  readonly #statements: StatementNames;
   readonly #answerTimeoutMs: number;
   /** It is of no use any more. */
   #broken = false;
   #timedOut = false;
 
-  constructor(client: PoolClient, answerTimeoutMs: number) {
+  constructor(client: PoolClient, statements: StatementNames, answerTimeoutMs: number) {
     this.#client = client;
+    this.#statements = statements;
     this.#answerTimeoutMs = answerTimeoutMs;
     client.on('error', this.#onBreak);
   }
@@ -223,9 +242,12 @@ class Connection implements PostgresConnection {
     return this.#timedOut;
   }
 
-  async query<Row>(text: string, values: readonly unknown[] = []): Promise<QueryAnswer<Row>> {
-    const { rows, rowCount } = await this.#ask(() => this.#client.query(text, [...values]));
-    return { rows: rows as Row[], count: rowCount ?? 0 };
+  query<Row>(text: string, values: readonly unknown[] = []): Promise<QueryAnswer<Row>> {
+    return this.#answer({ text, values: [...values] });
+  }
+
+  repeated<Row>(text: string, values: readonly unknown[]): Promise<QueryAnswer<Row>> {
+    return this.#answer({ name: this.#statements.of(text), text, values: [...values] });
   }
 
   async script(text: string): Promise<void> {
@@ -236,6 +258,11 @@ class Connection implements PostgresConnection {
   release(): void {
     this.#client.off('error', this.#onBreak);
     this.#client.release(this.#broken || this.#client.getTransactionStatus() !== 'I');
+  }
+
+  async #answer<Row>(statement: QueryConfig): Promise<QueryAnswer<Row>> {
+    const { rows, rowCount } = await this.#ask(() => this.#client.query(statement));
+    return { rows: rows as Row[], count: rowCount ?? 0 };
   }
 
   async #ask<Answer>(send: () => Promise<Answer>): Promise<Answer> {

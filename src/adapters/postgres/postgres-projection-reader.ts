@@ -19,7 +19,7 @@ export class PostgresProjectionReader implements ProjectionReader {
 
   async task(taskId: string): Promise<{ row: TaskRow | null; view: ProjectionView }> {
     return this.#snapshot(async (connection, view) => {
-      const { rows } = await connection.query<FoundRow>(`SELECT "row" FROM ${this.#tables.tasks} WHERE task_id = $1`, [storableText(taskId)]);
+      const { rows } = await connection.repeated<FoundRow>(`SELECT "row" FROM ${this.#tables.tasks} WHERE task_id = $1`, [storableText(taskId)]);
       return { row: rows[0] ? parseRow(rows[0]) : null, view };
     });
   }

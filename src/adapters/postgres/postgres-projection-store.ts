@@ -56,7 +56,7 @@ export class PostgresProjectionStore implements ProjectionStore {
     const { meta, tasks, attempts, tags, quarantine } = tablesOf(this.#schema, generation);
     return this.#transaction(async (connection) => {
       // First of all the position. Whoever comes second waits here, then finds it moved, and changes nothing.
-      const moved = await connection.query(
+      const moved = await connection.repeated(
         `UPDATE ${meta} SET positions = $2::jsonb, last_event_ms = greatest(last_event_ms, $3) WHERE positions = $1::jsonb`,
         [asJson(expected), asJson(next), lastEventMs],
       );
@@ -171,7 +171,7 @@ export class PostgresProjectionStore implements ProjectionStore {
 }
 
 async function storedRows(connection: PostgresConnection, tasks: string, taskIds: readonly string[]): Promise<Map<string, TaskRow>> {
-  const { rows } = await connection.query<{ row: string }>(`SELECT "row" FROM ${tasks} WHERE task_id = ANY($1::text[])`, [taskIds.map(storableText)]);
+  const { rows } = await connection.repeated<{ row: string }>(`SELECT "row" FROM ${tasks} WHERE task_id = ANY($1::text[])`, [taskIds.map(storableText)]);
   return new Map(
     rows.map(({ row }) => {
       const parsed = JSON.parse(row) as TaskRow;
@@ -198,7 +198,7 @@ async function replaceParts(
     if (before.length > 0) outdated.push(storableText(row.state.taskId));
     fresh.push(...after);
   }
-  if (outdated.length > 0) await connection.query(`DELETE FROM ${table} WHERE task_id = ANY($1::text[])`, [outdated]);
+  if (outdated.length > 0) await connection.repeated(`DELETE FROM ${table} WHERE task_id = ANY($1::text[])`, [outdated]);
   await saveRows(connection, table, shape, fresh);
 }
 
@@ -212,7 +212,7 @@ async function saveRows(connection: PostgresConnection, table: string, { columns
     ON CONFLICT (${quoted(key).join(', ')}) DO UPDATE SET ${replacements.join(', ')}`;
   for (let start = 0; start < values.length; start += rowsPerStatement) {
     const page = values.slice(start, start + rowsPerStatement);
-    await connection.query(text, names.map((_name, index) => page.map((row) => row[index] ?? null)));
+    await connection.repeated(text, names.map((_name, index) => page.map((row) => row[index] ?? null)));
   }
 }
 
