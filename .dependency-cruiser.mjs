@@ -103,7 +103,7 @@ const unreachable = (app, comment, path) => ({
   name: `${app}-cannot-reach`,
   comment,
   severity: 'error',
-  from: { path: `^src/apps/${app}\\.ts$` },
+  from: { path: `^src/apps/${app}(-process)?\\.ts$` },
   to: { path, reachable: true },
 });
 

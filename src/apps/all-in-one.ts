@@ -48,7 +48,7 @@ export async function startAllInOne({ config, entries, logger, http, roles = all
   const catalog = new TaskCatalog(entries);
   const here = new Set(roles);
   const clock = new SystemClock();
-  const adapters = openAdapters(config, here, clock, logger);
+  const adapters = await openAdapters(config, here, clock, logger);
   try {
     const plan = { ...planOf(here, config, catalog, adapters), drainSeconds: config.drainSeconds, clock, logger };
     const started = await (http ? startWithHttp(plan, config, here) : startHeadless(plan));

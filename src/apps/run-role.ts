@@ -35,13 +35,13 @@ export async function runRole(role: Role | 'all', config: Config, directory = pr
 async function startRole(role: Role | 'all', config: Config, logger: Logger, directory: string): Promise<RunningRole> {
   switch (role) {
     case 'dispatcher':
-      return (await import('./dispatcher.ts')).startDispatcher(config, logger);
+      return (await import('./dispatcher-process.ts')).startDispatcher(config, logger);
     case 'diary':
-      return (await import('./diary.ts')).startDiary(config, logger);
+      return (await import('./diary-process.ts')).startDiary(config, logger);
     case 'api':
-      return (await import('./api.ts')).startApi(config, await tasksOf(config, logger, directory), logger);
+      return (await import('./api-process.ts')).startApi(config, await tasksOf(config, logger, directory), logger);
     case 'worker':
-      return (await import('./worker.ts')).startWorker(config, await tasksOf(config, logger, directory), logger);
+      return (await import('./worker-process.ts')).startWorker(config, await tasksOf(config, logger, directory), logger);
     case 'all':
       return (await import('./all-in-one.ts')).startAllInOne({ config, entries: await tasksOf(config, logger, directory), logger, http: true });
     default:

@@ -173,11 +173,12 @@ describe('the rules', () => {
   });
 
   it.each(plants)('catch: $what', ({ file, rule, to, source }) => {
-    const from = rule.endsWith('-cannot-reach') ? `src/apps/${rule.replace('-cannot-reach', '.ts')}` : file;
-    const caught = planted.summary.violations.filter(
-      (violation) => violation.from === from && violation.rule.name === rule && to.test(violation.to),
-    );
-    expect(caught.length, `${file}: ${source}`).toBeGreaterThan(0);
+    const app = rule.replace('-cannot-reach', '');
+    const culprits = app === rule ? [file] : filesOfApp(app);
+    for (const from of culprits) {
+      const caught = planted.summary.violations.filter((violation) => violation.from === from && violation.rule.name === rule && to.test(violation.to));
+      expect(caught.length, `${from}, ${file}: ${source}`).toBeGreaterThan(0);
+    }
   });
 });
 
@@ -247,8 +248,13 @@ function leak(app: string, target: string, to: RegExp): Plant {
 
 function leakingApps(): Record<string, string> {
   return Object.fromEntries(
-    ['api', 'dispatcher', 'worker', 'diary'].map((app) => [`src/apps/${app}.ts`, `import './wiring/to-${app}.ts';`]),
+    ['api', 'dispatcher', 'worker', 'diary'].flatMap((app) => filesOfApp(app).map((file) => [file, `import './wiring/to-${app}.ts';`])),
   );
+}
+
+/** The role, and a process of its own for it. */
+function filesOfApp(app: string): string[] {
+  return [`src/apps/${app}.ts`, `src/apps/${app}-process.ts`];
 }
 
 async function plantTree(base: string, files: Readonly<Record<string, string>>): Promise<Cruise> {

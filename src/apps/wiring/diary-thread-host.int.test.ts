@@ -12,6 +12,7 @@ import { SqliteProjectionReader } from '../../adapters/embedded/sqlite-projectio
 import { projectionFile } from '../../adapters/embedded/sqlite-projection-schema.ts';
 import { SystemClock } from '../../adapters/system/system-clock.ts';
 import type { LogRecord } from '../../domain/log-record.ts';
+import { loadConfig } from '../config.ts';
 import { DiaryThreadHost } from './diary-thread-host.ts';
 
 const finished = (number: number) =>
@@ -23,7 +24,7 @@ function threadRig(pollMs?: number) {
   const clock = new SystemClock();
   const log = openEmbeddedStore({ folder, clock });
   const appender = new EmbeddedEventAppender(log);
-  const host = new DiaryThreadHost({ folder, topic: log.topic, ...(pollMs === undefined ? {} : { pollMs }) }, clock, silentLogger);
+  const host = new DiaryThreadHost({ config: loadConfig({}, { overrides: { dataDir: folder, topic: log.topic } }), ...(pollMs === undefined ? {} : { pollMs }) }, clock, silentLogger);
   const reader = new SqliteProjectionReader(folder);
   onTestFinished(async () => {
     await host.stop(5_000);

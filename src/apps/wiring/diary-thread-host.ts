@@ -42,7 +42,7 @@ export class DiaryThreadHost implements Service, ProjectionControl {
   #isIdle = false;
   #hasAdvanced = false;
 
-  /** @param data the log's folder; the log must have been made before `start` */
+  /** @param data where log and read model are; a log on files must have been made before `start` */
   constructor(data: DiaryThreadData, clock: Clock, logger: Logger) {
     this.#data = data;
     this.#clock = clock;

@@ -1,16 +1,16 @@
 import type { EventMetricsSnapshot } from '../../diary/event-metrics.ts';
 import type { ProjectionStatus } from '../../diary/projection-control.ts';
 import type { DependencyHealth } from '../../ports/service.ts';
+import type { Config } from '../config.ts';
 
 /** What passes between the main thread and the diary's. Plain data only: it is cloned on its way. */
 
 export interface DiaryThreadData {
-  /** The data folder, with the log in it. */
-  readonly folder: string;
-  readonly topic: string;
+  /** Where the log and the read model are. */
+  readonly config: Config;
   /**
-   * How often the thread looks at the log by itself while it waits, default 250 ms. The host tells it when the log
-   * has grown; this is for the case that it does not.
+   * How often the thread looks at a log on files by itself while it waits, default 250 ms. The host tells it when the
+   * log has grown; this is for the case that it does not.
    */
   readonly pollMs?: number;
 }

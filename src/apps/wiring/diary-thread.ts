@@ -1,23 +1,23 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { openEmbeddedLogReader } from '../../adapters/embedded/embedded-log-reader.ts';
-import { SqliteProjectionStore } from '../../adapters/embedded/sqlite-projection-store.ts';
 import { SystemClock } from '../../adapters/system/system-clock.ts';
 import { Projector } from '../../diary/projector.ts';
 import { QueryProblem } from '../../diary/query-problem.ts';
 import type { LogFields, Logger } from '../../ports/logger.ts';
 import type { DiaryAnswers, DiaryCall, DiaryThreadData, FromDiaryThread, ToDiaryThread, TransferredError } from './diary-thread-messages.ts';
+import { projectionStoreOf } from './projection-of.ts';
 
-// The diary's thread of an embedded Daybook: a projector on its own read-only connection to the log, so that folding
-// and writing rows take nothing from the thread that serves requests. What cannot be opened here ends the thread,
-// and its host starts another one.
+// The diary's thread of a process that runs other roles too: a projector with connections of its own to the log and to
+// the read model. What cannot be opened here ends the thread, and its host starts another one.
 
 const healthEveryMs = 500;
 
-const { folder, topic, pollMs = 250 } = workerData as DiaryThreadData;
+const { config, pollMs = 250 } = workerData as DiaryThreadData;
 const clock = new SystemClock();
-const reader = openEmbeddedLogReader(folder, { topic, pollMs });
-const store = new SqliteProjectionStore(folder);
-const projector = new Projector({ reader, store, clock, logger: logToHost(), onIdle: () => send({ type: 'idle' }) });
+const logger = logToHost();
+const reader = config.kafkaBrokers === null ? openEmbeddedLogReader(config.dataDir, { topic: config.topic, pollMs }) : await openKafkaReader();
+const store = projectionStoreOf(config);
+const projector = new Projector({ reader, store, clock, logger, onIdle: () => send({ type: 'idle' }) });
 let isStarted = false;
 
 parentPort?.on('message', (message: ToDiaryThread) => void handle(message));
@@ -25,6 +25,13 @@ const heartbeat = setInterval(sendHealth, healthEveryMs);
 await projector.start();
 isStarted = true;
 sendHealth();
+
+/** Loaded where it is needed: its code takes longer to read than all the rest. */
+async function openKafkaReader() {
+  const { KafkaEventReader } = await import('../../adapters/kafka/kafka-event-reader.ts');
+  const { kafkaConnectionOf } = await import('./kafka-connection-of.ts');
+  return new KafkaEventReader({ connection: kafkaConnectionOf(config), topic: config.topic, logger });
+}
 
 async function handle(message: ToDiaryThread): Promise<void> {
   switch (message.type) {
@@ -36,7 +43,7 @@ async function handle(message: ToDiaryThread): Promise<void> {
       await projector.stop(message.deadlineMs);
       clearInterval(heartbeat);
       await store.close();
-      reader.close();
+      await reader.close();
       return parentPort?.close();
     default:
       return message satisfies never;

@@ -8,12 +8,10 @@ import { EmbeddedOwnershipGroup } from '../../adapters/embedded/embedded-partiti
 import { EmbeddedPresence } from '../../adapters/embedded/embedded-presence.ts';
 import { EmbeddedQueueInspection } from '../../adapters/embedded/embedded-queue-inspection.ts';
 import { openEmbeddedStore, type EmbeddedStore } from '../../adapters/embedded/embedded-store.ts';
-import { SqliteProjectionReader } from '../../adapters/embedded/sqlite-projection-reader.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import { hostedAdapter } from '../hosted-adapter.ts';
 import type { Config } from '../config.ts';
-import { DiaryThreadHost } from './diary-thread-host.ts';
 import type { OpenedClaims } from './claims-of.ts';
 import { pruneDaily } from './pruning.ts';
 
@@ -51,12 +49,4 @@ export function embeddedPresence() {
 export function embeddedClaims(store: EmbeddedStore, clock: Clock, logger: Logger): OpenedClaims {
   const executionClaims = new EmbeddedExecutionClaims(store);
   return { executionClaims, services: [hostedAdapter('claims', { close: pruneDaily(executionClaims, clock, logger) })] };
-}
-
-/** The read model in a file of its own, which the diary's thread writes; told of every commit of the log. */
-export function embeddedDiary(store: EmbeddedStore, config: Config, clock: Clock, logger: Logger) {
-  const projectionReader = new SqliteProjectionReader(config.dataDir);
-  const projector = new DiaryThreadHost({ folder: config.dataDir, topic: config.topic }, clock, logger);
-  const stopTelling = store.tail.onChange(() => projector.logAdvanced());
-  return { projector, projectionReader, services: [hostedAdapter('questions', projectionReader), hostedAdapter('telling', { close: stopTelling }), projector] };
 }

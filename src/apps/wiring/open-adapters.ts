@@ -1,26 +1,15 @@
-import { RabbitmqJobReceiver } from '../../adapters/rabbitmq/rabbitmq-job-receiver.ts';
-import { RabbitmqJobSender } from '../../adapters/rabbitmq/rabbitmq-job-sender.ts';
 import { SystemIds } from '../../adapters/system/system-ids.ts';
-import type { EmbeddedStore } from '../../adapters/embedded/embedded-store.ts';
 import type { ProjectionControl } from '../../diary/projection-control.ts';
 import type { Clock } from '../../ports/clock.ts';
-import type { EventReader } from '../../ports/event-reader.ts';
 import type { Logger } from '../../ports/logger.ts';
-import type { ProjectionReader } from '../../ports/projection-reader.ts';
 import type { Service } from '../../ports/service.ts';
 import type { tokens } from '../../ports/tokens.ts';
 import { hostedAdapter } from '../hosted-adapter.ts';
 import type { Config, Role } from '../config.ts';
 import { claimsOf } from './claims-of.ts';
-import { embeddedClaims, embeddedDiary, embeddedLog, embeddedPresence, embeddedQueue, openStore } from './embedded.ts';
-import { kafkaHeartbeats } from './kafka-heartbeats.ts';
-import { kafkaLog } from './kafka-log.ts';
-import { kafkaPresence } from './kafka-presence.ts';
-import { projectionOf } from './projection-of.ts';
-import { rabbitmqConnectionOf } from './rabbitmq-connection-of.ts';
-import { rabbitmqInspection } from './rabbitmq-inspection.ts';
+import { diaryInThread } from './diary-in-thread.ts';
+import { embeddedClaims, embeddedLog, embeddedPresence, embeddedQueue, openStore } from './embedded.ts';
 import { snapshotStoreOf } from './snapshot-store-of.ts';
-import type { KnownLogs } from './lost-topic.ts';
 
 export interface OpenedAdapters {
   readonly ports: Partial<Record<keyof typeof tokens, unknown>>;
@@ -35,20 +24,21 @@ export interface OpenedAdapters {
 /**
  * The adapters of a process that runs several roles: each port on the server that the settings name, else on the files
  * in the data folder. Claims are in PostgreSQL, else beside an embedded log, else none: claims of another log would
- * answer for tasks that share only their ids.
+ * answer for tasks that share only their ids. The clients of servers are loaded where one is named: that of Kafka alone
+ * is half of the time in which a process on files starts.
  * @throws DaybookError `folder-in-use`, `log-unavailable`
  */
-export function openAdapters(config: Config, roles: ReadonlySet<Role>, clock: Clock, logger: Logger): OpenedAdapters {
+export async function openAdapters(config: Config, roles: ReadonlySet<Role>, clock: Clock, logger: Logger): Promise<OpenedAdapters> {
   const isEmbedded = config.kafkaBrokers === null || config.rabbitmqUrl === null;
   const store = isEmbedded ? openStore(config, clock) : null;
   const snapshotStore = roles.has('dispatcher') ? snapshotStoreOf(config, logger) : null;
   const knownLogs = async () => [...((await snapshotStore?.knownLogs()) ?? []), ...((await diary?.knownLogs()) ?? [])];
-  const log = config.kafkaBrokers === null && store ? embeddedLog(store) : kafkaLog(config, clock, logger, knownLogs);
-  const queue = config.rabbitmqUrl === null && store ? embeddedQueue(store) : rabbitmqQueue(config, clock, logger);
+  const log = config.kafkaBrokers === null && store ? embeddedLog(store) : (await import('./kafka-log.ts')).kafkaLog(config, clock, logger, knownLogs);
+  const queue = config.rabbitmqUrl === null && store ? embeddedQueue(store) : (await import('./rabbitmq-queue.ts')).rabbitmqQueue(config, clock, logger);
   const claims = usesEmbeddedClaims(config) && store ? embeddedClaims(store, clock, logger) : claimsOf(config, log.identity, clock, logger, true);
   // Where either is embedded, this process has the only dispatcher and the only worker.
-  const presence = isEmbedded ? embeddedPresence() : kafkaPresenceBothWays(config, clock, logger);
-  const diary: OpenedDiary | null = roles.has('diary') ? diaryOf(config, store, log.ports.eventReader, clock, logger) : null;
+  const presence = isEmbedded ? embeddedPresence() : await kafkaPresenceBothWays(config, clock, logger);
+  const diary = roles.has('diary') ? diaryInThread(config, config.kafkaBrokers === null && store ? store.tail : null, clock, logger) : null;
   return {
     ports: {
       ...log.ports,
@@ -78,32 +68,8 @@ function usesEmbeddedClaims({ kafkaBrokers, claimsUrl, postgresUrl }: Config): b
   return kafkaBrokers === null && claimsUrl === null && postgresUrl === null;
 }
 
-interface OpenedDiary {
-  readonly projector: ProjectionControl & Service;
-  readonly projectionReader: ProjectionReader;
-  readonly knownLogs: KnownLogs;
-  readonly services: readonly Service[];
-}
-
-/** In a thread of its own where log and read model are files; else in this one, which then mostly waits for servers. */
-function diaryOf(config: Config, store: EmbeddedStore | null, reader: EventReader, clock: Clock, logger: Logger): OpenedDiary {
-  // Its log is a file, which nobody has to guard.
-  if (store && config.kafkaBrokers === null && config.postgresUrl === null) return { ...embeddedDiary(store, config, clock, logger), knownLogs: () => Promise.resolve([]) };
-  return projectionOf(config, reader, clock, logger);
-}
-
-function rabbitmqQueue(config: Config, clock: Clock, logger: Logger) {
-  const shared = { ...rabbitmqConnectionOf(config), clock, logger };
-  const jobSender = new RabbitmqJobSender({ ...shared, name: 'daybook dispatcher' });
-  const jobReceiver = new RabbitmqJobReceiver({ ...shared, name: 'daybook worker' });
-  const inspection = rabbitmqInspection(config, clock, logger);
-  return {
-    ports: { jobSender, jobReceiver, ...inspection.ports },
-    services: [hostedAdapter('queue', jobSender), hostedAdapter('jobs', jobReceiver), ...inspection.services],
-  };
-}
-
-function kafkaPresenceBothWays(config: Config, clock: Clock, logger: Logger) {
+async function kafkaPresenceBothWays(config: Config, clock: Clock, logger: Logger) {
+  const [{ kafkaHeartbeats }, { kafkaPresence }] = [await import('./kafka-heartbeats.ts'), await import('./kafka-presence.ts')];
   const heartbeats = kafkaHeartbeats(config);
   const presence = kafkaPresence(config, clock, logger);
   return { ports: { ...heartbeats.ports, ...presence.ports }, services: [...heartbeats.services, ...presence.services] };
