@@ -15,6 +15,7 @@ const cases: [string, LogRecord[]][] = [
   ['names and texts that are not ASCII', [record({ key: '任务', headers: [['ü', '任务 🎉'], ['lone', '\ud800']] })]],
   ['texts that need a longer length than their characters', [21, 63, 64, 2_731, 8_191, 8_192].flatMap((length) => [record({ key: 'ü'.repeat(length) }), record({ headers: [['x', '任'.repeat(length)]] })])],
   ['parts of every length that a length changes at', [62, 63, 64, 127, 128, 8_191, 8_192, 16_384, 70_000].map((length) => record({ value: 'v'.repeat(length), headers: [['h', 'x'.repeat(length)]] }))],
+  ['texts that only in UTF-8 outgrow the space of most records', [record({ value: 'v'.repeat(60_000), headers: [['x', '任'.repeat(3_000)]] }), record({ key: '任'.repeat(3_000), value: 'v'.repeat(60_000) })]],
   ['a value of a megabyte', [record({ value: 'v'.repeat(1_048_576) })]],
   ['as many records as one send takes', Array.from({ length: 1_000 }, (_, index) => record({ key: `key-${index}`, value: 'v'.repeat(index) }))],
 ];
