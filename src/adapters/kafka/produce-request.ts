@@ -32,7 +32,7 @@ export function produceRecords(connection: Connection, acks: number, timeoutMs: 
   connection.send(produceV11.api.key, produceVersion, create, produceV11.parseResponse, true, true, done);
 }
 
-/** Its body. */
+/** What `produceRecords` sends. */
 export function createProduceRequest(acks: number, timeoutMs: number, records: readonly UnsentRecord[], { sequences, ...producer }: ProduceOptions): Writer {
   const topic = records[0]?.topic ?? '';
   const timestampMs = keepTime(records);
