@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EmbeddedEventAppender } from '../dist/adapters/embedded/embedded-event-appender.js';
 import { openEmbeddedStore } from '../dist/adapters/embedded/embedded-store.js';
+import { encodeBatch, encodeRecord } from '../dist/adapters/kafka/record-encoder.js';
 import { SystemClock } from '../dist/adapters/system/system-clock.js';
 import { SystemIds } from '../dist/adapters/system/system-ids.js';
 import { acceptTask } from '../dist/domain/acceptance.js';
@@ -61,6 +62,7 @@ for (const [index, { draft, record, event }] of lifecycle.entries()) {
   measure('  event id', () => eventId(type, taskId, data, record.value, undefined));
   measure('  encode record', () => encodeEvent(event, record.value));
   measure('  prepare (these three)', () => producer.prepare(draft));
+  measure('  encode for Kafka', () => encodeRecord(record));
   measure('  decode', () => decodeEvent(record));
   measure('  evolve', () => evolve(before, event));
   measure('  decide', () => decide(after, defaultDispatchPolicy, event.timeMs));
@@ -71,6 +73,13 @@ console.log('\nthe whole task');
 measure('  prepare its 4 events', () => drafts.forEach((draft) => producer.prepare(draft)));
 measure('  decode them', () => lifecycle.forEach(({ record }) => decodeEvent(record)));
 measure('  fold them', () => events.reduce(evolve, initialState(taskId)));
+
+const origin = { producerId: 1n, producerEpoch: 0, firstSequence: 0, timestampMs: BigInt(Date.now()) };
+console.log('\na batch of encoded records for one partition of Kafka');
+for (const tasks of [1, 4, 32]) {
+  const encoded = Array.from({ length: tasks }, () => lifecycle.map(({ record }) => encodeRecord(record))).flat();
+  measure(`  ${encoded.length} records, ${encodeBatch(encoded, origin).length} bytes`, () => encodeBatch(encoded, origin));
+}
 await measureAppend();
 
 /** Prints the time of one call; the first round warms up and does not count. */

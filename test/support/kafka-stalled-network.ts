@@ -19,6 +19,11 @@ export class StalledNetwork {
     for (const socket of this.#sockets) stop(socket);
   }
 
+  /** What this process sends still leaves, but the connections there are bring no answer any more; new ones do. */
+  loseAnswers(): void {
+    for (const socket of this.#sockets) socket.pause();
+  }
+
   resume(): void {
     if (!this.#stalled) return;
     this.#stalled = false;

@@ -42,7 +42,7 @@ describe('the queue of an appender', () => {
 });
 
 function record(key: string, partition: number, bytes = 1, queuedMs = 0): WaitingRecord {
-  const message = { topic: 't', partition, key: Buffer.from(key), value: Buffer.alloc(0), headers: new Map<Buffer, Buffer>() };
+  const message = { topic: 't', partition, value: Buffer.alloc(0) };
   return { key, message, bytes, queuedMs, resolve: ignore, reject: ignore, settled: false };
 }
 

@@ -50,6 +50,21 @@ describe('appending to Kafka', () => {
     expect(Math.abs(appended.timestampMs - Date.now())).toBeLessThan(60_000);
   });
 
+  it('stores once, at the offset that it tells, what went out twice because the first answer was lost', async () => {
+    const appender = openAppender();
+    await Promise.all(['a', 'b', 'c'].map((key) => appender.append(record(key))));
+    network.loseAnswers();
+    const startMs = performance.now();
+    const appended = await Promise.all(['a', 'b', 'c', 'a'].map((key, index) => appender.append(record(key, Buffer.from(`twice-${index}`)))));
+    expect(performance.now() - startMs).toBeGreaterThan(900);
+    const stored = await readAll();
+    expect(stored).toHaveLength(7);
+    for (const [index, { partition, offset }] of appended.entries()) {
+      const found = stored.find((each) => each.partition === partition && each.offset === offset);
+      expect(found && Buffer.from(found.value).toString()).toBe(`twice-${index}`);
+    }
+  });
+
   it('knows that the log cannot be written and that it can again, also when nobody writes', async () => {
     const appender = openAppender();
     await eventually(() => appender.health().ok);

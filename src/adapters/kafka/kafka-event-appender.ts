@@ -8,6 +8,7 @@ import { settlesWithin, type KafkaConnection } from './kafka-connection.ts';
 import { describeFailure, errorCode, errorName, unavailable } from './kafka-errors.ts';
 import { KafkaProducer, type PartitionAnswer, type ProducedMessage, type SendReport } from './kafka-producer.ts';
 import type { KnownTopic } from './kafka-topic.ts';
+import { encodeRecord } from './record-encoder.ts';
 import { maxBatchBytes, maxRecordBytes } from './size-limits.ts';
 import { TopicWatch } from './topic-watch.ts';
 
@@ -86,8 +87,8 @@ export class KafkaEventAppender implements EventAppender {
   }
 
   append(record: LogRecord): Promise<AppendedRecord> {
-    const message = messageOfRecord(this.topic, record);
-    const bytes = bytesOf(message);
+    const message: ProducedMessage = { topic: this.topic, partition: -1, value: encodeRecord(record) };
+    const bytes = message.value.length + recordOverheadBytes;
     const refusal = this.#refusal(record.key, bytes);
     if (refusal) return Promise.reject(refusal);
     return new Promise((resolve, reject) => {
@@ -287,26 +288,4 @@ export class KafkaEventAppender implements EventAppender {
   #problem(): string {
     return this.#lastFailure ?? this.#watch.problem;
   }
-}
-
-function messageOfRecord(topic: string, { key, headers, value }: LogRecord): ProducedMessage {
-  const encoded = new Map(headers.map(([name, text]) => [headerName(name), Buffer.from(text)]));
-  return { topic, partition: -1, key: Buffer.from(key), value: Buffer.from(value.buffer, value.byteOffset, value.byteLength), headers: encoded };
-}
-
-function bytesOf({ key, value, headers }: ProducedMessage): number {
-  let bytes = key.length + value.length + recordOverheadBytes;
-  for (const [name, text] of headers) bytes += name.length + text.length + 4;
-  return bytes;
-}
-
-const headerNames = new Map<string, Buffer>();
-
-/** The same few names come with every record. */
-function headerName(name: string): Buffer {
-  const known = headerNames.get(name);
-  if (known) return known;
-  const encoded = Buffer.from(name);
-  if (headerNames.size < 64) headerNames.set(name, encoded);
-  return encoded;
 }

@@ -6,6 +6,7 @@ import { settlesWithin } from './kafka-connection.ts';
 import { describeFailure, errorCode, errorCodesIn, errorName, unavailable } from './kafka-errors.ts';
 import { KafkaProducer, type ProducedMessage } from './kafka-producer.ts';
 import { createPresenceTopic, maxHeartbeatBytes, presenceTopicOf, type PresenceTopicOptions } from './presence-topic.ts';
+import { encodeRecord } from './record-encoder.ts';
 
 export interface KafkaPresenceWriterOptions extends PresenceTopicOptions {
   /** A heartbeat that was not confirmed after this time is `log-unavailable`; default 4,000 ms. */
@@ -60,7 +61,7 @@ export class KafkaPresenceWriter implements PresenceWriter {
     if (value.length > maxHeartbeatBytes) {
       throw unavailable(`A heartbeat of ${value.length} bytes, with ${heartbeat.held.length} held jobs, is not sent: at most ${maxHeartbeatBytes} bytes are. Lower DAYBOOK_WORKER_PREFETCH`);
     }
-    return { topic: presenceTopicOf(this.#options.topic), partition: 0, key: Buffer.from(heartbeat.workerId), value, headers: new Map() };
+    return { topic: presenceTopicOf(this.#options.topic), partition: 0, value: encodeRecord({ key: heartbeat.workerId, headers: [], value }) };
   }
 
   /** Never rejects. */

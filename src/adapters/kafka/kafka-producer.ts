@@ -1,14 +1,14 @@
-import { kGetApi, Producer, type API, type Callback, type MessageToProduce, type ProducerOptions } from '@platformatic/kafka';
+import { kGetApi, Producer, UnsupportedApiError, type API, type Callback, type Connection, type MessageToProduce, type ProducerOptions } from '@platformatic/kafka';
 import { clientOptions, closeClient, hearErrors, type ClientOptions, type KafkaConnection } from './kafka-connection.ts';
 import { errorCode } from './kafka-errors.ts';
+import { produceRecords, produceVersion, type ProduceAnswer, type ProduceOptions, type UnsentRecord } from './produce-request.ts';
 
 export interface ProducedMessage {
   readonly topic: string;
   /** Set once the topic's partition count is known. */
   partition: number;
-  readonly key: Buffer;
+  /** The whole record, key and headers included, as `encodeRecord` gives it: for the library that is its value. */
   readonly value: Buffer;
-  readonly headers: Map<Buffer, Buffer>;
 }
 
 /** What a leader answered for the records of one partition. */
@@ -51,8 +51,8 @@ export class KafkaProducer {
   }
 
   /**
-   * Sends to the partitions that the messages name, and waits until every in-sync replica has them. Up to three
-   * attempts, of about a second each. One send may have a partition at a time. Never rejects.
+   * Sends messages of one topic to the partitions that they name, and waits until every in-sync replica has them. Up
+   * to three attempts, of about a second each. One send may have a partition at a time. Never rejects.
    */
   async send(messages: readonly ProducedMessage[]): Promise<SendReport> {
     const producer = this.#current;
@@ -108,12 +108,14 @@ export class KafkaProducer {
       maxInflights: 1,
       metadataMaxAge: 300_000,
       autocreateTopics: false,
-      compression: 'zstd',
     });
   }
 }
 
-/** Keeps what the leaders answered: the library passes on no timestamps, and of a send that failed in part nothing. */
+/**
+ * Encodes the records itself, and keeps what the leaders answered: the library passes on no timestamps, and of a send
+ * that failed in part nothing.
+ */
 class ReportingProducer extends Producer {
   readonly #answers = new Map<number, PartitionAnswer>();
 
@@ -142,34 +144,27 @@ class ReportingProducer extends Producer {
 
   override [kGetApi]<Request extends unknown[], Response>(name: string, callback: Callback<API<Request, Response>>): void {
     if (name !== 'Produce') return super[kGetApi](name, callback);
-    super[kGetApi]<Request, Response>(name, (error, api) => callback(error, api && this.#listenTo(api)));
+    super[kGetApi]<Request, Response>(name, (error, api) => {
+      if (error || !api) return callback(error);
+      if (api.version < produceVersion) return callback(new UnsupportedApiError(`The broker takes Produce up to version ${api.version}; it has to take version ${produceVersion}. Use Kafka 3.9 or later`));
+      callback(null, this.#produce as unknown as API<Request, Response>);
+    });
   }
 
-  #listenTo<Request extends unknown[], Response>(api: API<Request, Response>): API<Request, Response> {
-    const listening = (...parameters: unknown[]): void => {
-      const done = parameters.pop() as Callback<Response>;
-      const heard: Callback<Response> = (error, response) => {
-        this.#keep(error && 'response' in error ? error.response : response);
-        done(error, response);
-      };
-      (api as unknown as (...all: unknown[]) => void)(...parameters, heard);
-    };
-    return listening as unknown as API<Request, Response>;
-  }
+  readonly #produce = (connection: Connection, acks: number, timeoutMs: number, records: readonly UnsentRecord[], options: ProduceOptions, done: Callback<ProduceAnswer>): void => {
+    produceRecords(connection, acks, timeoutMs, records, options, (error, answer) => {
+      this.#keep(error && 'response' in error ? (error.response as ProduceAnswer) : answer);
+      done(error, answer);
+    });
+  };
 
   /** An attempt that was stored counts, whatever a later attempt of the same send says. */
-  #keep(response: unknown): void {
-    for (const { partitionResponses } of (response as ProduceAnswer | undefined)?.responses ?? []) {
+  #keep(answer: ProduceAnswer | undefined): void {
+    for (const { partitionResponses } of answer?.responses ?? []) {
       for (const { index, errorCode: code, baseOffset, logAppendTimeMs } of partitionResponses) {
         if (this.#answers.get(index)?.errorCode === errorCode.none) continue;
         this.#answers.set(index, { errorCode: code, baseOffset: Number(baseOffset), appendedMs: Number(logAppendTimeMs) });
       }
     }
   }
-}
-
-interface ProduceAnswer {
-  readonly responses: readonly {
-    readonly partitionResponses: readonly { readonly index: number; readonly errorCode: number; readonly baseOffset: bigint; readonly logAppendTimeMs: bigint }[];
-  }[];
 }
