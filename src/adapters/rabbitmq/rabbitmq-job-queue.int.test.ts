@@ -165,6 +165,19 @@ describe('RabbitMQ receiver', () => {
     expect(await depthOf(names.laneQueue('default'))).toBe(1);
   });
 
+  it('tells how often a job came back with a lost connection', async () => {
+    const { rig } = await startedRig();
+    const { sender, receiver } = await rig.open();
+    const received = collect(receiver);
+    await sender.send(job(1));
+    for (let losses = 0; losses < 3; losses += 1) {
+      await eventually(() => received.length === losses + 1);
+      rig.proxy.cut();
+    }
+    await eventually(() => received.length === 4);
+    expect(received.map(({ returns }) => returns)).toEqual([0, 1, 2, 3]);
+  });
+
   it('acknowledges others singly while one is held, and never the held one', async () => {
     const { rig } = await startedRig();
     const { sender, receiver } = await rig.open();
