@@ -262,6 +262,19 @@ describe('RabbitMQ receiver', () => {
     expect(await depthOf(names.laneQueue('heavy'))).toBe(0);
   });
 
+  it('names the queue of dead letters on what it parks from there', async () => {
+    const { rig, names } = await startedRig();
+    const { receiver } = await rig.open();
+    await onBroker(async (channel) => {
+      channel.publish(names.shelfExchange, 'dead', Buffer.from('this is no job'), { persistent: true, mandatory: true });
+      await channel.waitForConfirms();
+    });
+    receiver.consumeDeadLetters(1, () => undefined);
+    await eventually(() => receiver.parked === 1);
+    const parked = await onBroker((channel) => channel.get(names.shelfQueue('parked'), { noAck: true }));
+    expect(parked && parked.properties.headers).toMatchObject({ 'x-daybook-queue': names.shelfQueue('dead') });
+  });
+
   it('holds a message that is no job until it can be parked', async () => {
     const { rig, names } = await startedRig();
     const { receiver } = await rig.open();
