@@ -31,17 +31,19 @@ export async function reportTopic(config: Config): Promise<TopicReport> {
 /**
  * Creates the topic as the settings say, where it is missing. One that exists is left as it is.
  * @param config with `kafkaBrokers`
- * @returns whether it was created now
+ * @returns whether it was created now, and how the topic is
  * @throws DaybookError `topic-lost`: the data folder or a snapshot knows one that was there
  * @throws DaybookError `log-unavailable`, `snapshot-unavailable`
  */
-export async function createMissingTopic(config: Config): Promise<boolean> {
-  if ((await reportTopic(config)).found !== null) return false;
+export async function createMissingTopic(config: Config): Promise<{ readonly created: boolean; readonly report: TopicReport }> {
+  const report = await reportTopic(config);
+  if (report.found !== null) return { created: false, report };
   const snapshots = snapshotStoreOf(config, createLogger({ level: config.logLevel }));
   try {
     await refuseLostTopic(config, () => snapshots.knownLogs());
   } finally {
     await snapshots.close();
   }
-  return createTopic(topicOptionsOf(config));
+  const created = await createTopic(topicOptionsOf(config));
+  return { created, report: await reportTopic(config) };
 }

@@ -16,11 +16,11 @@ const unavailableCodes: ReadonlySet<string> = new Set(['log-unavailable', 'snaps
 /** Creates the topic where it is missing, then says how it is. Made again, it changes nothing. */
 export async function createTopic(terminal: Terminal, overrides: SettingOverrides): Promise<ExitCode> {
   const config = await configOnKafka(terminal, overrides);
-  const { createMissingTopic, reportTopic } = await import('../apps/manage-topic.ts');
+  const { createMissingTopic } = await import('../apps/manage-topic.ts');
   return asking(async () => {
-    const created = await createMissingTopic(config);
+    const { created, report } = await createMissingTopic(config);
     if (!terminal.json) await terminal.out(created ? `created the topic ${config.topic}` : `the topic ${config.topic} exists; nothing was changed`);
-    return show(terminal, await reportTopic(config), { created });
+    return show(terminal, report, { created });
   });
 }
 

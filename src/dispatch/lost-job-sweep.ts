@@ -62,10 +62,9 @@ export class LostJobSweep {
     }
   }
 
-  /** Whoever came first: the sender declares a queue again that it finds gone, and then nobody else finds it so. */
-  #lostAtMs(queue: string): number | null {
-    const lostAtMs = Math.max(this.#goneAtMs.get(queue) ?? -Infinity, this.#parts.sender.queueLostAtMs(queue) ?? -Infinity);
-    return lostAtMs > -Infinity ? lostAtMs : null;
+  /** As the sweep or the sender found it: the sender declares a queue again that it finds gone, and then nobody else does. */
+  #lostAtMs(queue: string): number {
+    return Math.max(this.#goneAtMs.get(queue) ?? -Infinity, this.#parts.sender.queueLostAtMs(queue) ?? -Infinity);
   }
 
   /** A queue that does not answer proves nothing: its jobs are looked at again with the next sweep. */

@@ -16,13 +16,12 @@ function watch(...tasks: OpenTask[]) {
     handOut: (...now: OpenTask[]) => void (handedOut = now),
     beat: (workerId: string, atSeconds: number, ...held: OpenTask[]) => jobs.heard(heartbeat(workerId, held), atSeconds * 1_000),
     /** @returns why each lost job is to be issued again, when its queue was lost at that time */
-    reasons: (atSeconds: number, queueLostAtSeconds: number | null) =>
-      jobs.find(atSeconds * 1_000, true, () => (queueLostAtSeconds === null ? null : queueLostAtSeconds * 1_000)).map(({ reason }) => reason),
+    reasons: (atSeconds: number, queueLostAtSeconds: number) => jobs.find(atSeconds * 1_000, true, () => queueLostAtSeconds * 1_000).map(({ reason }) => reason),
     /** One sweep. @returns the ids of the tasks whose jobs are lost */
     sweep: (atSeconds: number, { ready = 0, heartbeatsArrive = true }: { ready?: number | null; heartbeatsArrive?: boolean } = {}) => {
       const nowMs = atSeconds * 1_000;
       for (const queue of jobs.follow(handedOut, nowMs)) if (ready === 0) jobs.sawEmpty(queue, nowMs);
-      return jobs.find(nowMs, heartbeatsArrive, () => null).map(({ task, attempt, issue }) => `${task.taskId} ${attempt}.${issue}`);
+      return jobs.find(nowMs, heartbeatsArrive, () => -Infinity).map(({ task, attempt, issue }) => `${task.taskId} ${attempt}.${issue}`);
     },
   };
 }
@@ -161,7 +160,7 @@ describe('LostJobs', () => {
   it('tells the loss of the queue from that of a job when the queue was lost after the job had been handed out', () => {
     const { sweep, reasons } = watch(dispatched());
     for (const at of [5, 10, 15, 20]) sweep(at);
-    expect([null, 3, 5, 5.1, 19].flatMap((lostAt) => reasons(20, lostAt))).toEqual([
+    expect([-Infinity, 3, 5, 5.1, 19].flatMap((lostAt) => reasons(20, lostAt))).toEqual([
       ...['presumed lost', 'presumed lost', 'presumed lost'],
       ...['queue lost', 'queue lost'],
     ]);

@@ -113,9 +113,9 @@ export class LostJobs {
 
   /**
    * @param heartbeatsArrive whether all that were sent are heard by now
-   * @param queueLostAtMs when a queue was lost last; null: never, as far as is known
+   * @param queueLostAtMs when a queue was lost last; -Infinity: never, as far as is known
    */
-  find(nowMs: number, heartbeatsArrive: boolean, queueLostAtMs: (queue: string) => number | null): readonly LostJob[] {
+  find(nowMs: number, heartbeatsArrive: boolean, queueLostAtMs: (queue: string) => number): readonly LostJob[] {
     this.#presentSinceMs = heartbeatsArrive ? (this.#presentSinceMs ?? nowMs) : null;
     // Whoever lives was heard after so long; before, nobody can be ruled out.
     if (this.#presentSinceMs === null || nowMs - this.#presentSinceMs < this.#settings.presenceMs) return [];
@@ -126,7 +126,7 @@ export class LostJobs {
     return [...this.#followed.values()]
       .filter(({ leftQueueMs }) => leftQueueMs !== null && leftQueueMs + deliveryMs < allHeardMs)
       .map(({ task, attempt, issue, queue, followedSinceMs }) => {
-        const wasInQueue = followedSinceMs < (queueLostAtMs(queue) ?? -Infinity);
+        const wasInQueue = followedSinceMs < queueLostAtMs(queue);
         return { task, attempt, issue, reason: wasInQueue ? 'queue lost' : 'presumed lost' };
       });
   }

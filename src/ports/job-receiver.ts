@@ -36,6 +36,14 @@ export interface JobDelivery {
   readonly job: Job;
   /** The queue may have delivered this job before. A hint. */
   readonly redelivered: boolean;
+  /**
+   * How often its queue took the job back, as far as the queue counts: 0 for the first delivery, at least 1 once a
+   * process died with it. No proof that it kills: RabbitMQ up to 4.2 counts orderly returns too, and every version
+   * counts a connection that was lost with jobs in hand, whichever of them is to blame. The embedded queue counts the
+   * returns within its process; all that happened before counts as one. Another issue begins at 0. Of a dead letter
+   * it says nothing.
+   */
+  readonly returns: number;
   /** Its queue gave up on it. */
   readonly deadLetter: boolean;
   /**

@@ -270,6 +270,65 @@ it('runs an attempt alone that has killed two workers', async () => {
   expect(together).toEqual([['before'], ['suspect'], ['after']]);
 });
 
+it('runs a job alone that came back ten times where nothing guards executions', async () => {
+  const rig = new WorkerRig();
+  rig.returns.set('nine', 9).set('ten', 10);
+  const gates = { nine: gate(), ten: gate(), after: gate() };
+  const running = new Set<string>();
+  const together: string[][] = [];
+  const task = demoTask(async (_payload, { taskId }) => {
+    running.add(taskId);
+    together.push([...running].sort());
+    await gates[taskId as keyof typeof gates].promise;
+    running.delete(taskId);
+  });
+  await rig.startWorker([task], { concurrency: 4 }, new NoExecutionClaims());
+  await rig.send({ taskId: 'ten' });
+  await rig.send({ taskId: 'nine' });
+  await eventually(() => running.has('nine'));
+  // The longest that it may pause, to draw its turn among those that came back with it.
+  rig.clock.advance(1_000);
+  await rig.send({ taskId: 'after' });
+  await eventually(() => rig.count('receive') === 3);
+  expect(await rig.types('ten')).toEqual([]);
+
+  gates.nine.open();
+  await eventually(() => running.has('ten'));
+  gates.ten.open();
+  await eventually(() => running.has('after'));
+  gates.after.open();
+  await eventually(() => rig.count('ack') === 3);
+  expect(together).toEqual([['nine'], ['ten'], ['after']]);
+});
+
+it('draws the order of jobs that came back together, so that none stands behind the same one each time', async () => {
+  const rig = new WorkerRig();
+  const tasks = Array.from({ length: 12 }, (_, index) => `task-${String(index).padStart(2, '0')}`);
+  const order: string[] = [];
+  await rig.startWorker([demoTask((_payload, { taskId }) => void order.push(taskId))], {}, new NoExecutionClaims());
+  for (const taskId of tasks) {
+    rig.returns.set(taskId, 10);
+    await rig.send({ taskId });
+  }
+  await eventually(() => {
+    rig.clock.advance(50);
+    return rig.count('ack') === tasks.length;
+  });
+  expect(order.toSorted()).toEqual(tasks);
+  expect([tasks, tasks.toReversed()]).not.toContainEqual(order);
+});
+
+it('leaves it to the claims who runs alone, where there are any', async () => {
+  const rig = new WorkerRig();
+  rig.returns.set('often', 50);
+  const finish = gate();
+  await rig.startWorker([demoTask(() => finish.promise)], { concurrency: 2 });
+  await rig.send({ taskId: 'often' });
+  await rig.send({ taskId: 'other' });
+  await eventually(() => rig.count('append TaskExecutionStarted') === 2);
+  finish.open();
+});
+
 it('runs no more handlers at one time than it has slots, and claims nothing for the jobs that wait', async () => {
   const rig = new WorkerRig();
   const finish = gate();

@@ -81,6 +81,11 @@ describe('a job queue that', () => {
   it('forgets what is given back is found out', () =>
     expectBroken(jobQueueChecks, brokenQueue({ delivery: forgetGivenBack }), ['delivers a job again that was given back']));
 
+  it('does not tell how often a job came back is found out', () =>
+    expectBroken(jobQueueChecks, brokenQueue({ delivery: forgetReturns }), [
+      'delivers a job again, and says so, when the process died with it unacknowledged',
+    ]));
+
   it('does not count what a consumer holds is found out', () =>
     expectBroken(jobQueueChecks, brokenQueue({ prefetch: 1_000 }), [
       'never lets a consumer hold more than its prefetch, and goes on as it settles',
@@ -271,7 +276,7 @@ async function confirmEarly(): Promise<JobQueueHarness> {
 async function removeAtDelivery(): Promise<JobQueueHarness> {
   const acknowledgeFirst = (delivery: JobDelivery): JobDelivery => {
     const removed = delivery.ack();
-    return { job: delivery.job, redelivered: delivery.redelivered, deadLetter: delivery.deadLetter, ack: () => removed, giveBack: () => undefined };
+    return { ...handles(delivery), ack: () => removed, giveBack: () => undefined };
   };
   const harness = await brokenQueue({ delivery: acknowledgeFirst })();
   return {
@@ -295,8 +300,13 @@ function forgetGivenBack(delivery: JobDelivery): JobDelivery {
   return { ...handles(delivery), giveBack: () => void delivery.ack().catch(() => undefined) };
 }
 
+function forgetReturns(delivery: JobDelivery): JobDelivery {
+  return { ...handles(delivery), returns: 0 };
+}
+
 function handles(delivery: JobDelivery): JobDelivery {
-  return { job: delivery.job, redelivered: delivery.redelivered, deadLetter: delivery.deadLetter, ack: () => delivery.ack(), giveBack: () => delivery.giveBack() };
+  const { job, redelivered, returns, deadLetter } = delivery;
+  return { job, redelivered, returns, deadLetter, ack: () => delivery.ack(), giveBack: () => delivery.giveBack() };
 }
 
 function brokenClaims(fault: Fault<ExecutionClaims>): () => Promise<ExecutionClaimsHarness> {

@@ -75,7 +75,7 @@ const sending: readonly Check[] = [
       await eventually(() => received.length === sent.length, within(harness));
       const byTask = received.map((each) => each.job).toSorted((a, b) => a.taskId.localeCompare(b.taskId));
       expect(byTask).toEqual(sent);
-      expect(received.map(({ redelivered }) => redelivered)).toEqual([false, false, false]);
+      expect(received.map(({ redelivered, returns }) => [redelivered, returns])).toEqual([[false, 0], [false, 0], [false, 0]]);
     },
   },
   {
@@ -160,7 +160,7 @@ const settling: readonly Check[] = [
       });
       const received = collect(receiver);
       await eventually(() => received.length === 1, within(harness));
-      expect(received[0]).toMatchObject({ job: job(1), redelivered: true });
+      expect(received[0]).toMatchObject({ job: job(1), redelivered: true, returns: 1 });
     },
   },
   {

@@ -41,6 +41,8 @@ export class WorkerRig {
   readonly effects: string[] = [];
   /** While set, acknowledgements fail with it; the queue keeps the job. */
   ackFailure: 'queue-unavailable' | 'stale-delivery' | null = null;
+  /** By task: how often the queue says that it took the job back, where a test wants it to. */
+  readonly returns = new Map<string, number>();
   /** While set, acknowledgements wait for it first. */
   ackHold: Promise<void> | null = null;
   readonly appender: FaultyAppender;
@@ -255,6 +257,7 @@ class WatchedReceiver implements JobReceiver {
       deliver({
         job: delivery.job,
         redelivered: delivery.redelivered,
+        returns: this.#rig.returns.get(delivery.job.taskId) ?? delivery.returns,
         deadLetter,
         ack: async () => {
           await this.#rig.ackHold;

@@ -89,6 +89,7 @@ class EmbeddedJobConsumer implements JobConsumer, LaneConsumer {
 class EmbeddedJobDelivery implements JobDelivery {
   readonly job: Job;
   readonly redelivered: boolean;
+  readonly returns: number;
   readonly deadLetter = false;
   readonly #waiting: WaitingJob;
   readonly #jobs: EmbeddedJobs;
@@ -100,7 +101,8 @@ class EmbeddedJobDelivery implements JobDelivery {
 
   constructor(job: Job, waiting: WaitingJob, jobs: EmbeddedJobs, lane: JobLane, onSettled: () => void) {
     this.job = job;
-    this.redelivered = waiting.redelivered;
+    this.returns = waiting.returns;
+    this.redelivered = waiting.returns > 0;
     this.#waiting = waiting;
     this.#jobs = jobs;
     this.#lane = lane;

@@ -79,7 +79,7 @@ export class EmbeddedJobs implements CommitParticipant {
     }
     const id = this.#lastId + this.#added.length + 1;
     if (this.#statements.insert.run(id, queue, taskId, attempt, issue, body).changes === 0) return 'present';
-    this.#added.push({ queue, job: { id, body, redelivered: false } });
+    this.#added.push({ queue, job: { id, body, returns: 0 } });
     return 'added';
   }
 
@@ -120,7 +120,7 @@ export class EmbeddedJobs implements CommitParticipant {
   #page(queue: string, after: number, limit: number): WaitingJob[] {
     return this.#statements.page.all(after, queue, limit).map((row) => {
       const id = Number(row['id']);
-      return { id, body: String(row['body']), redelivered: id <= this.#lastInheritedId };
+      return { id, body: String(row['body']), returns: id <= this.#lastInheritedId ? 1 : 0 };
     });
   }
 }

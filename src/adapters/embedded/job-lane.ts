@@ -1,8 +1,8 @@
-/** A job that stands in a queue: its row, and whether it was delivered before. */
+/** A job that stands in a queue: its row, and how often it came back, as `JobDelivery.returns` counts. */
 export interface WaitingJob {
   readonly id: number;
   readonly body: string;
-  readonly redelivered: boolean;
+  readonly returns: number;
 }
 
 export interface LaneConsumer {
@@ -58,7 +58,7 @@ export class JobLane {
 
   /** Takes a delivered job back, to be delivered again. Bounded by what consumers may hold. */
   giveBack(job: WaitingJob): void {
-    this.#push({ ...job, redelivered: true });
+    this.#push({ ...job, returns: job.returns + 1 });
     this.pump();
   }
 

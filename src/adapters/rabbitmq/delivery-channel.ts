@@ -183,7 +183,7 @@ export class DeliveryChannel {
     this.#received += 1;
     const { deliveryTag: tag, redelivered } = message.fields;
     const job = decodeJob(message.content);
-    const held = new HeldJob(this, { tag, redelivered, deadLetter: this.#options.isDeadLetters, job });
+    const held = new HeldJob(this, { tag, redelivered, returns: returnsOf(message), deadLetter: this.#options.isDeadLetters, job });
     this.#order.add(held);
     // What was on its way when the consumer paused.
     if (!this.#consuming) return held.giveBack();
@@ -294,9 +294,16 @@ export class DeliveryChannel {
   }
 }
 
+/** What the broker tells of a delivery; the job is null where the message is none. */
+interface Delivered extends Pick<JobDelivery, 'redelivered' | 'returns' | 'deadLetter'> {
+  readonly tag: number;
+  readonly job: Job | null;
+}
+
 class HeldJob implements JobDelivery, Settling {
   readonly tag: number;
   readonly redelivered: boolean;
+  readonly returns: number;
   readonly deadLetter: boolean;
   state: Settling['state'] = 'held';
   readonly #channel: DeliveryChannel;
@@ -305,10 +312,11 @@ class HeldJob implements JobDelivery, Settling {
   acknowledged: () => void = () => {};
   notAcknowledged: (error: DaybookError) => void = () => {};
 
-  constructor(channel: DeliveryChannel, delivered: { readonly tag: number; readonly redelivered: boolean; readonly deadLetter: boolean; readonly job: Job | null }) {
+  constructor(channel: DeliveryChannel, delivered: Delivered) {
     this.#channel = channel;
     this.tag = delivered.tag;
     this.redelivered = delivered.redelivered;
+    this.returns = delivered.returns;
     this.deadLetter = delivered.deadLetter;
     this.#job = delivered.job;
   }
@@ -335,6 +343,12 @@ class HeldJob implements JobDelivery, Settling {
       this.notAcknowledged = reject;
     });
   }
+}
+
+/** Quorum queues count; the first delivery bears no count. */
+function returnsOf({ properties }: ConsumeMessage): number {
+  const count: unknown = properties.headers?.['x-delivery-count'];
+  return typeof count === 'number' ? count : 0;
 }
 
 /** The client reads nothing else of a message that it settles. */

@@ -165,6 +165,19 @@ describe('RabbitMQ receiver', () => {
     expect(await depthOf(names.laneQueue('default'))).toBe(1);
   });
 
+  it('tells how often a job came back with a lost connection', async () => {
+    const { rig } = await startedRig();
+    const { sender, receiver } = await rig.open();
+    const received = collect(receiver);
+    await sender.send(job(1));
+    for (let losses = 0; losses < 3; losses += 1) {
+      await eventually(() => received.length === losses + 1);
+      rig.proxy.cut();
+    }
+    await eventually(() => received.length === 4);
+    expect(received.map(({ returns }) => returns)).toEqual([0, 1, 2, 3]);
+  });
+
   it('acknowledges others singly while one is held, and never the held one', async () => {
     const { rig } = await startedRig();
     const { sender, receiver } = await rig.open();
@@ -247,6 +260,19 @@ describe('RabbitMQ receiver', () => {
     expect(parked && parked.properties.headers).toMatchObject({ 'x-daybook-queue': 'heavy' });
     await receiver.close();
     expect(await depthOf(names.laneQueue('heavy'))).toBe(0);
+  });
+
+  it('names the queue of dead letters on what it parks from there', async () => {
+    const { rig, names } = await startedRig();
+    const { receiver } = await rig.open();
+    await onBroker(async (channel) => {
+      channel.publish(names.shelfExchange, 'dead', Buffer.from('this is no job'), { persistent: true, mandatory: true });
+      await channel.waitForConfirms();
+    });
+    receiver.consumeDeadLetters(1, () => undefined);
+    await eventually(() => receiver.parked === 1);
+    const parked = await onBroker((channel) => channel.get(names.shelfQueue('parked'), { noAck: true }));
+    expect(parked && parked.properties.headers).toMatchObject({ 'x-daybook-queue': names.shelfQueue('dead') });
   });
 
   it('holds a message that is no job until it can be parked', async () => {

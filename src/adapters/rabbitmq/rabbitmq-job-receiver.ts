@@ -45,7 +45,8 @@ export class RabbitmqJobReceiver implements JobReceiver {
   }
 
   consumeDeadLetters(prefetch: number, deliver: (delivery: JobDelivery) => void): JobConsumer {
-    return this.#consume({ queue: 'of dead letters', queueName: this.#names.shelfQueue('dead'), isDeadLetters: true }, prefetch, deliver);
+    const queueName = this.#names.shelfQueue('dead');
+    return this.#consume({ queue: queueName, queueName, isDeadLetters: true }, prefetch, deliver);
   }
 
   /** A queue that is awaited is no fault: the dispatcher declares it. */
@@ -85,7 +86,7 @@ export class RabbitmqJobReceiver implements JobReceiver {
 
 /** What a consumer receives from. */
 interface Source {
-  /** For people. */
+  /** For people, and for what is parked: the lane's name in Daybook; dead letters belong to none. */
   readonly queue: string;
   /** In the broker. */
   readonly queueName: string;
