@@ -338,5 +338,5 @@ function again(next: Partial<Omit<Again, 'type'>>): Again {
  * @param executionId fresh, so that its end is random
  */
 function drawnPauseMs(executionId: string): number {
-  return (Number.parseInt(executionId.slice(-4), 16) / 0x1_0000) * longestDrawMs;
+  return Math.round((Number.parseInt(executionId.slice(-4), 16) / 0xffff) * longestDrawMs);
 }
