@@ -3,7 +3,7 @@ import { decodeEvent } from '../domain/event-codec.ts';
 import type { Job } from '../domain/job.ts';
 import type { JsonValue } from '../domain/json.ts';
 import type { StoredRecord } from '../domain/log-record.ts';
-import type { ReissueReason } from '../domain/task-events.ts';
+import type { ReissueReason, TaskEventOf } from '../domain/task-events.ts';
 import { startDeadlineMs } from '../domain/task-state.ts';
 import type { EventDraft } from '../event-producer/event-producer.ts';
 import type { OpenTask } from './open-tasks.ts';
@@ -19,10 +19,10 @@ export function isDispatch(decision: Decision): decision is DispatchDecision {
   return decision.type === 'Dispatch' || decision.type === 'Reissue';
 }
 
-/** The payload in a `TaskAccepted` record; undefined when it is something else. */
-export function payloadIn(record: StoredRecord | null | undefined): JsonValue | undefined {
+/** The event in a `TaskAccepted` record; undefined when it is something else. */
+export function acceptanceIn(record: StoredRecord | null | undefined): TaskEventOf<'TaskAccepted'> | undefined {
   const event = record ? decodeEvent(record) : null;
-  return event?.type === 'TaskAccepted' ? event.data.payload : undefined;
+  return event?.type === 'TaskAccepted' ? event : undefined;
 }
 
 /** The instruction that an attempt becomes. */
@@ -38,13 +38,14 @@ export function jobOf(task: OpenTask, { attempt, queue, issue }: DispatchDecisio
     payload,
     timeoutMs: accepted.timeoutMs,
     expiresAtMs: startDeadlineMs(task.state),
+    ...task.trace,
   };
 }
 
 /** The event that says what was decided, or, for a dispatch, what was done. */
 export function draftOf(task: OpenTask, decision: RecordedDecision): EventDraft {
   const { type: taskType, typeVersion: taskTypeVersion, tenant, retry } = task.state.accepted!;
-  const subject = { taskId: task.taskId, taskType, taskTypeVersion, tenant };
+  const subject = { taskId: task.taskId, taskType, taskTypeVersion, tenant, ...task.trace };
   switch (decision.type) {
     case 'Dispatch':
     case 'Reissue':

@@ -113,8 +113,8 @@ async function system() {
     await store.close();
   });
 
-  const record = <Type extends TaskEventType>(taskId: string, type: Type, data: TaskEventData[Type]) =>
-    producer.record({ ...subject, taskId, type, data });
+  const record = <Type extends TaskEventType>(taskId: string, type: Type, data: TaskEventData[Type], traceparent?: string) =>
+    producer.record({ ...subject, taskId, type, data, ...(traceparent === undefined ? {} : { traceparent }) });
   const accept = (taskId: string, options: AcceptedOptions = {}, changes: Partial<TaskEventData['TaskAccepted']> = {}) =>
     record(taskId, 'TaskAccepted', { payload: { of: taskId }, options, retry, timeoutMs: 30_000, submitter: 'anonymous', requestDigest: taskId, ...changes });
   const start = (taskId: string, attempt: number, executionId = `${taskId}-x${attempt}`) =>
@@ -175,6 +175,24 @@ describe('Dispatcher', () => {
     expect(deliveries.map(({ job }) => job)).toEqual([
       { taskId: 't', attempt: 1, issue: 1, queue: 'default', type: 'demo', typeVersion: 1, payload: { of: 't' }, timeoutMs: 30_000, expiresAtMs: null },
     ]);
+  });
+
+  it('carries the trace of the submission on, in jobs and in what it records, not that of a later request', async () => {
+    const { startDispatcher, record, start, fail, until, eventsOf, sent } = await system();
+    const [traceparent, another] = ['4bf92f3577b34da6a3ce929d0e0e4736', '0af7651916cd43dd8448eb211c80319c'].map((trace) => `00-${trace}-00f067aa0ba902b7-01`);
+    const accepted = { payload: null, options: {}, retry: { ...retry, maxAttempts: 1 }, timeoutMs: 30_000, submitter: 'anonymous', requestDigest: 'd' };
+    await startDispatcher();
+    await record('t', 'TaskAccepted', accepted, traceparent);
+    await until('t', 'TaskDispatched');
+    await start('t', 1);
+    await fail('t', 1);
+    await until('t', 'TaskFailedPermanently');
+    await record('t', 'TaskRetryRequested', { requestId: 'r', reason: 'again', by: 'anonymous' }, another);
+    await until('t', 'TaskDispatched');
+    const decided = ['TaskDispatched', 'TaskFailedPermanently', 'TaskRetryScheduled', 'TaskDispatched'];
+    const ours = (await eventsOf('t')).filter(({ source }) => source === '/daybook/dispatcher/1');
+    expect(ours.map(({ type, traceparent: carried }) => [type, carried])).toEqual(decided.map((type) => [type, traceparent]));
+    expect(sent.map((job) => job.traceparent)).toEqual([traceparent, traceparent]);
   });
 
   it('schedules the retry of a failed attempt, and publishes it when it is due and not before', async () => {

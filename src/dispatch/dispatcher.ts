@@ -14,12 +14,12 @@ import type { PresenceReader } from '../ports/presence-reader.ts';
 import type { QueueInspection } from '../ports/queue-inspection.ts';
 import type { DependencyHealth, Service } from '../ports/service.ts';
 import type { SnapshotStore } from '../ports/snapshot-store.ts';
-import { draftOf, isDispatch, jobOf, payloadIn, type DispatchDecision, type RecordedDecision } from './decision-effects.ts';
+import { acceptanceIn, draftOf, isDispatch, jobOf, type DispatchDecision, type RecordedDecision } from './decision-effects.ts';
 import { DueTasks } from './due-tasks.ts';
 import { Lane } from './lane.ts';
 import type { LostJob } from './lost-jobs.ts';
 import { LostJobSweep } from './lost-job-sweep.ts';
-import { isSettled, OpenTasks, takesPlace, type OpenTask } from './open-tasks.ts';
+import { isSettled, noteTrace, OpenTasks, takesPlace, type OpenTask } from './open-tasks.ts';
 import { defaultSnapshotSettings, Snapshots, type SnapshotSettings } from './snapshots.ts';
 
 export interface DispatcherSettings {
@@ -379,8 +379,9 @@ export class Dispatcher implements Service {
     if (missing.length === 0) return tasks.map(({ payload }) => payload);
     try {
       const records = await this.#reader.readAt(missing.map(({ partition, acceptedOffset }) => ({ partition, offset: acceptedOffset })));
-      const read = new Map(missing.map((task, index) => [task, payloadIn(records[index])]));
-      return tasks.map((task) => (task.payload === undefined ? read.get(task) : task.payload));
+      const read = new Map(missing.map((task, index) => [task, acceptanceIn(records[index])]));
+      for (const [task, acceptance] of read) if (acceptance) noteTrace(task, acceptance);
+      return tasks.map((task) => (task.payload === undefined ? read.get(task)?.data.payload : task.payload));
     } catch (error) {
       this.#noteLogProblem(error);
       return null;

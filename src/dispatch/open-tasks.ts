@@ -4,6 +4,7 @@ import type { JsonValue } from '../domain/json.ts';
 import type { StoredRecord } from '../domain/log-record.ts';
 import type { DecodedRecord } from '../domain/task-events.ts';
 import { initialState, isTerminal, newestAttempt, wasHandedOut, type TaskState } from '../domain/task-state.ts';
+import { traceContextOf, type TraceContext } from '../domain/trace-context.ts';
 import { EndedTasks, type EndedCut } from './ended-tasks.ts';
 
 /** A task that may still need something, with what the dispatcher is doing about it. */
@@ -14,6 +15,11 @@ export interface OpenTask {
   /** Where its valid `TaskAccepted` stands: the payload is read there again when it is not in memory. */
   acceptedOffset: number;
   payload: JsonValue | undefined;
+  /**
+   * Of its submission. After a restart it is known again with the next event that bears it, or when the payload is
+   * read: until then, what is decided is recorded without.
+   */
+  trace: TraceContext;
   /** Publishes and appends of this dispatcher for the task that are not settled. */
   unsettled: number;
   /** The highest offset that this dispatcher wrote for the task: nothing is decided before it was read. */
@@ -31,6 +37,8 @@ export interface OpenTask {
   /** Its partition was given up: whatever still settles for it has no consequence here. */
   dropped: boolean;
 }
+
+const noTrace: TraceContext = {};
 
 /** How many payloads of waiting tasks are kept in memory; those beyond are read from the log again. */
 const payloadsKept = 10_000;
@@ -113,6 +121,7 @@ export class OpenTasks {
       task.acceptedOffset = record.offset;
       this.#keepPayload(task, event.data.payload);
     }
+    noteTrace(task, event);
     if (task.state.end) this.dropPayload(task);
     if (isOver(task.state)) ended.add(taskId);
     tasks.set(taskId, task);
@@ -163,6 +172,13 @@ export class OpenTasks {
   }
 }
 
+/** Every event of a task bears the trace of its submission, but a request: that bears the one of its sender. */
+export function noteTrace(task: OpenTask, event: DecodedRecord): void {
+  if (task.trace !== noTrace || event.type === 'Unreadable' || event.traceparent === undefined) return;
+  if (event.type === 'TaskRetryRequested' || event.type === 'TaskCancellationRequested') return;
+  task.trace = traceContextOf(event.traceparent);
+}
+
 /** Whether the task is completed or rejected, and no dispatch of it is left to record. */
 function isOver(state: TaskState): boolean {
   if (state.rejected === null && state.end?.kind !== 'completed') return false;
@@ -193,6 +209,7 @@ export function newTask(taskId: string, partition: number): OpenTask {
     state: initialState(taskId),
     acceptedOffset: -1,
     payload: undefined,
+    trace: noTrace,
     unsettled: 0,
     writtenOffset: -1,
     readOffset: -1,

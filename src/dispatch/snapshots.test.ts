@@ -100,7 +100,7 @@ async function system() {
     reader.close();
     await log.close();
   });
-  const append = async ({ records }: TaskHistory) => {
+  const append = async ({ records }: Pick<TaskHistory, 'records'>) => {
     for (const record of records) await appender.append(record);
   };
   const end = async () => (await reader.endPositions()).get(0) ?? 0;
@@ -137,16 +137,18 @@ describe('snapshots of the dispatcher', () => {
     expect(saved.length).toBe(1);
   });
 
-  it('carry what is due, and the payload is read from the log', async () => {
+  it('carry what is due, and the payload and the trace are read from the log', async () => {
     const { start, stop, append, clock, sent } = await system();
-    await append(task('c').accepted({ options: { delayMs: 5_000 } }));
+    const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+    const { records } = task('c').accepted({ options: { delayMs: 5_000 } });
+    await append({ records: records.map((record) => ({ ...record, headers: [...record.headers, ['traceparent', traceparent]] })) });
     await start();
     await stop();
     await start();
     expect(sent).toEqual([]);
     clock.advance(5_000);
     await eventually(() => sent.length === 1);
-    expect(sent[0]).toMatchObject({ taskId: 'c', attempt: 1, payload: { to: 'ada@example.org' } });
+    expect(sent[0]).toMatchObject({ taskId: 'c', attempt: 1, payload: { to: 'ada@example.org' }, traceparent });
   });
 
   it('are written after a time, when there is something new, and not otherwise', async () => {

@@ -1,7 +1,8 @@
 import type { JsonValue } from './json.ts';
+import type { TraceContext } from './trace-context.ts';
 
 /** What a worker needs to run one attempt: an instruction, never a truth. History stays in the log. */
-export interface Job {
+export interface Job extends TraceContext {
   readonly taskId: string;
   readonly attempt: number;
   /** 1; more only when an earlier job of the attempt was presumed lost. */

@@ -1,5 +1,6 @@
 import { acceptTask, type TaskRequest } from '../domain/acceptance.ts';
 import { hasCode } from '../domain/errors.ts';
+import type { TraceContext } from '../domain/trace-context.ts';
 import { sha256Hex, taskIdForKey } from '../event-producer/event-id.ts';
 import { recordDigest, type EventDraft, type EventProducer, type RecordedEvent } from '../event-producer/event-producer.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -11,7 +12,6 @@ import { RecentKeys } from './recent-keys.ts';
 import { refuse, unavailable, type Refusal, type RefusalCode, type Unavailable } from './refusal.ts';
 import { RejectionLimit } from './rejection-limit.ts';
 import { isIdempotencyKey, parseTaskRequest } from './task-request.ts';
-import type { TraceContext } from './trace-context.ts';
 
 export interface AcceptSettings extends RequestLimits {
   /** Idempotency keys remembered in memory; the oldest goes first. */

@@ -1,10 +1,10 @@
+import type { TraceContext } from '../domain/trace-context.ts';
 import type { EventProducer } from '../event-producer/event-producer.ts';
 import type { Ids } from '../ports/ids.ts';
 import type { Receipt } from '../task-definition/handle.ts';
 import { isUnavailable, receiptOf } from './accept-task.ts';
 import { refuse, unavailable, type Refusal, type Unavailable } from './refusal.ts';
 import { parseReason } from './task-request.ts';
-import type { TraceContext } from './trace-context.ts';
 
 export interface RecordedRequest {
   readonly type: 'recorded';

@@ -1,12 +1,12 @@
 import { Controller, HttpCode, Inject, Param, Post, Req, Res } from '@nestjs/common';
 import { ApiBody, ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { traceContextOf } from '../domain/trace-context.ts';
 import { AcceptTask } from './accept-task.ts';
 import { Problem } from './problem.ts';
 import { isTaskId, RecordRequest } from './record-request.ts';
 import { problemOf } from './refusal.ts';
 import { reasonBody, taskRequestBody } from './task-request.ts';
 import { acceptedTaskSchema, recordedRequestSchema } from './task-response.ts';
-import { traceContextOf } from './trace-context.ts';
 
 /** What the routes read of a request; the HTTP edge has parsed the body and set the caller. */
 export interface ApiRequest {

@@ -1,7 +1,9 @@
 import { acceptTask } from '../domain/acceptance.ts';
 import { DaybookError } from '../domain/errors.ts';
+import type { Job } from '../domain/job.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Violation } from '../domain/task-events.ts';
+import { traceContextOf } from '../domain/trace-context.ts';
 import { childTaskId, sha256Hex } from '../event-producer/event-id.ts';
 import { recordDigest, type EventProducer } from '../event-producer/event-producer.ts';
 import type { TaskDefinition } from '../task-definition/define-task.ts';
@@ -19,10 +21,10 @@ export interface ChildTaskParts {
   readonly maxDepth: number;
 }
 
-/** Submits a task on behalf of the task with id `parentId`; see `HandlerContext.submit`. */
+/** Submits a task on behalf of the parent's, in its trace; see `HandlerContext.submit`. */
 export async function submitChild(
   parts: ChildTaskParts,
-  parentId: string,
+  parent: Pick<Job, 'taskId' | 'traceparent'>,
   definition: TaskDefinition<never>,
   payload: unknown,
   options: ChildOptions,
@@ -44,11 +46,11 @@ export async function submitChild(
   // The payload stands in the event as it was sent, not as the schema returned it: defaults may read a clock, and a
   // second execution must give the same event.
   const request = { type, version, payload: sent.json, options: asked as JsonObject };
-  const context = { submitter: 'anonymous', queues: parts.queues, parent: parentId };
+  const context = { submitter: 'anonymous', queues: parts.queues, parent: parent.taskId };
   const accepted = acceptTask(request, definition, context, sha256Hex);
   if ('violations' in accepted) throw invalid(type, accepted.violations);
 
-  const id = childTaskId(parentId, key);
+  const id = childTaskId(parent.taskId, key);
   const { eventId, timeMs, record, position } = await parts.producer.record({
     type: 'TaskAccepted',
     taskId: id,
@@ -56,6 +58,7 @@ export async function submitChild(
     taskTypeVersion: version,
     tenant: 'default',
     data: accepted.data,
+    ...traceContextOf(parent.traceparent),
   });
   const { partition, offset } = position;
   const acceptedAt = new Date(timeMs).toISOString();

@@ -62,6 +62,24 @@ it('records the newest progress, at most one event a second, the last before the
   expect(rig.clock.pendingTimers).toBeLessThanOrEqual(1);
 });
 
+it('carries the trace of its job on, in all it records and in child tasks', async () => {
+  const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+  const rig = new WorkerRig();
+  await rig.startWorker([handle(child, () => null), task(async ({ progress, submit }) => {
+    progress(0.5);
+    await submit(child, { to: 'ada@example.org' }, { key: 'welcome' });
+  })]);
+  await rig.send({ traceparent });
+  await eventually(() => rig.count('ack') === 1);
+  const events = [...(await rig.events()), ...(await rig.events(childTaskId('task-1', 'welcome')))];
+  expect(events.map((event) => [event.type, 'traceparent' in event && event.traceparent])).toEqual([
+    ['TaskExecutionStarted', traceparent],
+    ['TaskExecutionProgressed', traceparent],
+    ['TaskExecutionCompleted', traceparent],
+    ['TaskAccepted', traceparent],
+  ]);
+});
+
 it('records the last progress of a handler that fails at once, in the order in which it was reported', async () => {
   const rig = new WorkerRig();
   await rig.startWorker([task(({ progress }) => {

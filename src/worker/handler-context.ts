@@ -41,7 +41,7 @@ export class ExecutionContext {
       progress: (fraction, note) => this.#progress.report(fraction, note),
       submit: async (definition, payload, options) => {
         if (this.#ended) throw new DaybookError('stopped', `task ${taskId}: the execution has ended, it can submit no child`);
-        return submitChild(parts, taskId, definition as never, payload, options);
+        return submitChild(parts, job, definition as never, payload, options);
       },
       transaction: async () => {
         throw new TransactionsUnavailable('ctx.transaction is not built yet: write with ctx.idempotencyKey instead');

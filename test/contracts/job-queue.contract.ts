@@ -67,7 +67,7 @@ const sending: readonly Check[] = [
       const { sender, receiver } = await harness.open();
       const sent: Job[] = [
         { ...job(1), attempt: 3, issue: 2, typeVersion: 7, payload: { deep: [1, null, { text: 'ü\n🎈' }], none: null }, timeoutMs: 1, expiresAtMs: 1_767_225_600_123 },
-        { ...job(2), payload: null },
+        { ...job(2), payload: null, traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' },
         { ...job(3), payload: 'x'.repeat(100_000) },
       ];
       for (const each of sent) expect(await sender.send(each)).toEqual({ type: 'confirmed' });

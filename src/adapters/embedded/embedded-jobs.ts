@@ -1,6 +1,7 @@
 import type { StatementSync } from 'node:sqlite';
 import { isJsonObject, type JsonValue } from '../../domain/json.ts';
 import type { Job } from '../../domain/job.ts';
+import { traceContextOf } from '../../domain/trace-context.ts';
 import type { EmbeddedStore } from './embedded-store.ts';
 import type { CommitParticipant } from './group-commit.ts';
 import { JobLane, type WaitingJob } from './job-lane.ts';
@@ -138,11 +139,11 @@ export function parseJobBody(body: string): Job | null {
     return null;
   }
   if (!isJsonObject(value)) return null;
-  const { taskId, attempt, issue, queue, type, typeVersion, payload, timeoutMs, expiresAtMs } = value;
+  const { taskId, attempt, issue, queue, type, typeVersion, payload, timeoutMs, expiresAtMs, traceparent } = value;
   if (typeof taskId !== 'string' || typeof queue !== 'string' || typeof type !== 'string' || payload === undefined) return null;
   if (!isCount(attempt) || !isCount(issue) || !isCount(typeVersion) || !isCount(timeoutMs)) return null;
   if (expiresAtMs !== null && typeof expiresAtMs !== 'number') return null;
-  return { taskId, attempt, issue, queue, type, typeVersion, payload, timeoutMs, expiresAtMs };
+  return { taskId, attempt, issue, queue, type, typeVersion, payload, timeoutMs, expiresAtMs, ...traceContextOf(traceparent) };
 }
 
 function isCount(value: JsonValue | undefined): value is number {

@@ -182,7 +182,7 @@ export class DeliveryChannel {
     if (message === null) return this.#end('the broker cancelled the consumer: the queue was deleted, or a job was held for too long');
     this.#received += 1;
     const { deliveryTag: tag, redelivered } = message.fields;
-    const job = decodeJob(message.content);
+    const job = decodeJob(message.content, message.properties.headers);
     const held = new HeldJob(this, { tag, redelivered, returns: returnsOf(message), deadLetter: this.#options.isDeadLetters, job });
     this.#order.add(held);
     // What was on its way when the consumer paused.

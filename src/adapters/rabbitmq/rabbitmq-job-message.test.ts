@@ -24,6 +24,15 @@ describe('the job message', () => {
     for (const each of [job, { ...job, expiresAtMs: null, payload: null }]) expect(decodeJob(encodeJob(each))).toEqual(each);
   });
 
+  it('bears the trace in its headers, and ignores what is none', () => {
+    const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+    const traced = { ...job, traceparent };
+    expect(encodeJob(traced)).toEqual(encodeJob(job));
+    expect(jobProperties(traced)).toEqual({ ...jobProperties(job), headers: { traceparent } });
+    expect(decodeJob(encodeJob(job), { traceparent })).toEqual(traced);
+    for (const none of [17, 'x', 'x'.repeat(100_000)]) expect(decodeJob(encodeJob(job), { traceparent: none })).toEqual(job);
+  });
+
   it('takes an expiry from any zone, as other programs may write it', () => {
     const body = Buffer.from(JSON.stringify({ ...(JSON.parse(encodeJob(job).toString()) as object), expiresAt: '2026-01-01T02:00:00.123+02:00' }));
     expect(decodeJob(body)?.expiresAtMs).toBe(job.expiresAtMs);

@@ -1,4 +1,4 @@
-/** Empty where the caller is in no trace. */
+/** Part of what belongs to a trace; empty where there is none. */
 export interface TraceContext {
   readonly traceparent?: string;
 }
@@ -8,9 +8,9 @@ const form = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-
 const longest = 128;
 
 /**
- * The trace that a caller is in, as its event carries it on (W3C Trace Context, section 3.2).
+ * The trace of a caller, record or message, as events carry it on (W3C Trace Context, section 3.2).
  * A header that is none is ignored, as the standard has receivers do.
  */
-export function traceContextOf(header: string | string[] | undefined): TraceContext {
+export function traceContextOf(header: unknown): TraceContext {
   return typeof header === 'string' && header.length <= longest && form.test(header) ? { traceparent: header } : {};
 }
