@@ -116,6 +116,8 @@ it('publishes and appends nothing when a finished history meets a fresh dispatch
   // Whatever it would do it would do at once: a task that is submitted now comes after it.
   const last = await submit(api.url, { type: 'scenario.effect', payload: { name: 'last' } });
   await finished(diary.url, last.id);
+  // The record of its dispatch may come after that of its end: it is written after the job went out.
+  await eventually(async () => (await system.records()).length >= before + 4, patience);
   expect((await system.records()).length).toBe(before + 4);
   expectGuarantees(await system.evidence([...receipts, last]));
 });
