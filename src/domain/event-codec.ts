@@ -31,11 +31,10 @@ interface Subject {
 
 /** The value bytes of an event: canonical JSON, so that the same fact always has the same bytes. */
 export function encodeValue<Type extends TaskEventType>(type: Type, subject: Subject, data: TaskEventData[Type]): Uint8Array {
-  const named =
-    type === 'TaskRetryRequested' || type === 'TaskCancellationRequested'
-      ? { taskId: subject.taskId }
-      : { taskId: subject.taskId, type: subject.taskType, typeVersion: subject.taskTypeVersion };
-  return encoder.encode(canonicalJson({ ...(toJson(type, data) as JsonObject), ...named }));
+  const { taskId, taskType, taskTypeVersion } = subject;
+  const members = toJson(type, data) as JsonObject;
+  const value = isRequest(type) ? { ...members, taskId } : { ...members, taskId, type: taskType, typeVersion: taskTypeVersion };
+  return encoder.encode(canonicalJson(value));
 }
 
 /** The record of an event: CloudEvents 1.0, Kafka binding, binary mode. `value` is what `encodeValue` gave. */
@@ -147,7 +146,7 @@ function isEventType(type: string, versions: Readonly<Record<TaskEventType, numb
 
 function eventFrom(type: TaskEventType, envelope: Envelope, value: JsonObject): TaskEvent {
   if (value.taskId !== envelope.taskId) throw new Malformed('taskId must equal the key');
-  const isRequest = type === 'TaskRetryRequested' || type === 'TaskCancellationRequested';
+  const namesTypeToo = !isRequest(type);
   return {
     id: envelope.id,
     type,
@@ -155,11 +154,16 @@ function eventFrom(type: TaskEventType, envelope: Envelope, value: JsonObject): 
     timeMs: envelope.timeMs,
     source: envelope.source,
     tenant: envelope.tenant,
-    taskType: isRequest ? null : nameOf(value, 'type'),
-    taskTypeVersion: isRequest || value.typeVersion === null ? null : count(value, 'typeVersion', 1),
+    taskType: namesTypeToo ? nameOf(value, 'type') : null,
+    taskTypeVersion: namesTypeToo && value.typeVersion !== null ? count(value, 'typeVersion', 1) : null,
     ...(envelope.traceparent === undefined ? {} : { traceparent: envelope.traceparent }),
     data: readers[type](value),
   } as TaskEvent;
+}
+
+/** The two that name the task and not its type: who asks need not know it. */
+function isRequest(type: TaskEventType): boolean {
+  return type === 'TaskRetryRequested' || type === 'TaskCancellationRequested';
 }
 
 /** Data as it stands in the record: the same members, instants as text. */
