@@ -1,4 +1,4 @@
-import { parseInstant } from './instant.ts';
+import { instantText, parseInstant } from './instant.ts';
 import { canonicalJson, isJsonObject, type JsonObject, type JsonValue } from './json.ts';
 import type { LogRecord, StoredRecord } from './log-record.ts';
 import type { RetryPolicy } from './retry-schedule.ts';
@@ -44,7 +44,7 @@ export function encodeEvent(event: Omit<TaskEvent, 'data'>, value: Uint8Array): 
     ['ce_id', event.id],
     ['ce_source', event.source],
     ['ce_type', event.type],
-    ['ce_time', new Date(event.timeMs).toISOString()],
+    ['ce_time', instantText(event.timeMs)],
     ['ce_subject', event.taskId],
     ['ce_dataschema', `/schemas/${event.type}/${schemaVersions[event.type]}`],
     ['ce_tenant', event.tenant],
@@ -172,14 +172,14 @@ function toJson<Type extends TaskEventType>(type: Type, data: TaskEventData[Type
     const { options, ...rest } = data as TaskAcceptedData;
     const { notBeforeMs, expiresAtMs, ...others } = options;
     const instants = {
-      ...(notBeforeMs === undefined ? {} : { notBefore: instant(notBeforeMs) }),
-      ...(expiresAtMs === undefined ? {} : { expiresAt: instant(expiresAtMs) }),
+      ...(notBeforeMs === undefined ? {} : { notBefore: instantText(notBeforeMs) }),
+      ...(expiresAtMs === undefined ? {} : { expiresAt: instantText(expiresAtMs) }),
     };
     return { ...rest, options: { ...others, ...instants } } as unknown as JsonValue;
   }
   if (type === 'TaskRetryScheduled') {
     const { dueAtMs, ...rest } = data as TaskEventData['TaskRetryScheduled'];
-    return { ...rest, dueAt: instant(dueAtMs) } as unknown as JsonValue;
+    return { ...rest, dueAt: instantText(dueAtMs) } as unknown as JsonValue;
   }
   return data as unknown as JsonValue;
 }
@@ -383,8 +383,4 @@ function optional<Name extends string, Value>(
   read: (value: JsonObject, name: Name) => Value,
 ): { readonly [Key in Name]?: Value } {
   return value[name] === undefined ? {} : ({ [name]: read(value, name) } as { readonly [Key in Name]?: Value });
-}
-
-function instant(timeMs: number): string {
-  return new Date(timeMs).toISOString();
 }

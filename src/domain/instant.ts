@@ -45,3 +45,21 @@ function parseAnyInstant(text: string): number | null {
   const timeMs = Date.parse(upper);
   return Number.isNaN(timeMs) || timeMs > latestInstantMs ? null : timeMs;
 }
+
+let lastSecond = NaN;
+let textOfLastSecond = '';
+
+/**
+ * The instant as `Date` writes it: RFC 3339, UTC, milliseconds. Most are in the second of the one before, whose text
+ * is kept: `Date` takes a third of the time that it takes to encode an event.
+ * @throws RangeError for what is no number, or in a second that `Date` does not reach
+ */
+export function instantText(timeMs: number): string {
+  const wholeMs = Math.trunc(timeMs);
+  const second = Math.floor(wholeMs / 1_000);
+  if (second !== lastSecond) {
+    textOfLastSecond = new Date(second * 1_000).toISOString().slice(0, -'000Z'.length);
+    lastSecond = second;
+  }
+  return `${textOfLastSecond}${String(wholeMs - second * 1_000).padStart(3, '0')}Z`;
+}
