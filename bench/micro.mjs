@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EmbeddedEventAppender } from '../dist/adapters/embedded/embedded-event-appender.js';
 import { openEmbeddedStore } from '../dist/adapters/embedded/embedded-store.js';
+import { RecordBatches } from '../dist/adapters/kafka/record-batches.js';
 import { encodeBatch, encodeRecord } from '../dist/adapters/kafka/record-encoder.js';
 import { SystemClock } from '../dist/adapters/system/system-clock.js';
 import { SystemIds } from '../dist/adapters/system/system-ids.js';
@@ -12,6 +13,7 @@ import { acceptTask } from '../dist/domain/acceptance.js';
 import { decide, defaultDispatchPolicy } from '../dist/domain/dispatch-policy.js';
 import { decodeEvent, encodeEvent, encodeValue } from '../dist/domain/event-codec.js';
 import { evolve, fold } from '../dist/domain/evolve.js';
+import { instantText, parseInstant } from '../dist/domain/instant.js';
 import { canonicalJson } from '../dist/domain/json.js';
 import { defaultRetryPolicy } from '../dist/domain/retry-schedule.js';
 import { initialState } from '../dist/domain/task-state.js';
@@ -51,6 +53,9 @@ console.log(`us per operation, median of ${rounds} rounds; a task of ${payloadBy
 measure('canonical JSON of the request', () => canonicalJson(request));
 measure('request digest and TaskAccepted data', () => acceptTask(request, defaults, context, sha256Hex));
 measure('new task id', () => ids.uuidv7());
+const time = instantText(clock.nowMs());
+measure('write an instant', () => instantText(clock.nowMs()));
+measure('read an instant', () => parseInstant(time));
 
 for (const [index, { draft, record, event }] of lifecycle.entries()) {
   const { type, data } = draft;
@@ -75,10 +80,12 @@ measure('  decode them', () => lifecycle.forEach(({ record }) => decodeEvent(rec
 measure('  fold them', () => events.reduce(evolve, initialState(taskId)));
 
 const origin = { producerId: 1n, producerEpoch: 0, firstSequence: 0, timestampMs: BigInt(Date.now()) };
-console.log('\na batch of encoded records for one partition of Kafka');
+console.log('\na batch of encoded records for one partition of Kafka, written and read');
 for (const tasks of [1, 4, 32]) {
   const encoded = Array.from({ length: tasks }, () => lifecycle.map(({ record }) => encodeRecord(record))).flat();
-  measure(`  ${encoded.length} records, ${encodeBatch(encoded, origin).length} bytes`, () => encodeBatch(encoded, origin));
+  const batch = encodeBatch(encoded, origin);
+  measure(`  ${encoded.length} records, ${batch.length} bytes`, () => encodeBatch(encoded, origin));
+  measure('    read them', () => new RecordBatches(0, batch, 0).read(encoded.length, []));
 }
 await measureAppend();
 

@@ -1,4 +1,4 @@
-import { parseInstant } from './instant.ts';
+import { instantText, parseInstant } from './instant.ts';
 import { canonicalJson, isJsonObject, type JsonObject, type JsonValue } from './json.ts';
 import type { LogRecord, StoredRecord } from './log-record.ts';
 import type { RetryPolicy } from './retry-schedule.ts';
@@ -31,11 +31,10 @@ interface Subject {
 
 /** The value bytes of an event: canonical JSON, so that the same fact always has the same bytes. */
 export function encodeValue<Type extends TaskEventType>(type: Type, subject: Subject, data: TaskEventData[Type]): Uint8Array {
-  const named =
-    type === 'TaskRetryRequested' || type === 'TaskCancellationRequested'
-      ? { taskId: subject.taskId }
-      : { taskId: subject.taskId, type: subject.taskType, typeVersion: subject.taskTypeVersion };
-  return encoder.encode(canonicalJson({ ...(toJson(type, data) as JsonObject), ...named }));
+  const { taskId, taskType, taskTypeVersion } = subject;
+  const members = toJson(type, data) as JsonObject;
+  const value = isRequest(type) ? { ...members, taskId } : { ...members, taskId, type: taskType, typeVersion: taskTypeVersion };
+  return encoder.encode(canonicalJson(value));
 }
 
 /** The record of an event: CloudEvents 1.0, Kafka binding, binary mode. `value` is what `encodeValue` gave. */
@@ -45,7 +44,7 @@ export function encodeEvent(event: Omit<TaskEvent, 'data'>, value: Uint8Array): 
     ['ce_id', event.id],
     ['ce_source', event.source],
     ['ce_type', event.type],
-    ['ce_time', new Date(event.timeMs).toISOString()],
+    ['ce_time', instantText(event.timeMs)],
     ['ce_subject', event.taskId],
     ['ce_dataschema', `/schemas/${event.type}/${schemaVersions[event.type]}`],
     ['ce_tenant', event.tenant],
@@ -147,7 +146,7 @@ function isEventType(type: string, versions: Readonly<Record<TaskEventType, numb
 
 function eventFrom(type: TaskEventType, envelope: Envelope, value: JsonObject): TaskEvent {
   if (value.taskId !== envelope.taskId) throw new Malformed('taskId must equal the key');
-  const isRequest = type === 'TaskRetryRequested' || type === 'TaskCancellationRequested';
+  const namesTypeToo = !isRequest(type);
   return {
     id: envelope.id,
     type,
@@ -155,11 +154,16 @@ function eventFrom(type: TaskEventType, envelope: Envelope, value: JsonObject): 
     timeMs: envelope.timeMs,
     source: envelope.source,
     tenant: envelope.tenant,
-    taskType: isRequest ? null : nameOf(value, 'type'),
-    taskTypeVersion: isRequest || value.typeVersion === null ? null : count(value, 'typeVersion', 1),
+    taskType: namesTypeToo ? nameOf(value, 'type') : null,
+    taskTypeVersion: namesTypeToo && value.typeVersion !== null ? count(value, 'typeVersion', 1) : null,
     ...(envelope.traceparent === undefined ? {} : { traceparent: envelope.traceparent }),
     data: readers[type](value),
   } as TaskEvent;
+}
+
+/** The two that name the task and not its type: who asks need not know it. */
+function isRequest(type: TaskEventType): boolean {
+  return type === 'TaskRetryRequested' || type === 'TaskCancellationRequested';
 }
 
 /** Data as it stands in the record: the same members, instants as text. */
@@ -168,14 +172,14 @@ function toJson<Type extends TaskEventType>(type: Type, data: TaskEventData[Type
     const { options, ...rest } = data as TaskAcceptedData;
     const { notBeforeMs, expiresAtMs, ...others } = options;
     const instants = {
-      ...(notBeforeMs === undefined ? {} : { notBefore: instant(notBeforeMs) }),
-      ...(expiresAtMs === undefined ? {} : { expiresAt: instant(expiresAtMs) }),
+      ...(notBeforeMs === undefined ? {} : { notBefore: instantText(notBeforeMs) }),
+      ...(expiresAtMs === undefined ? {} : { expiresAt: instantText(expiresAtMs) }),
     };
     return { ...rest, options: { ...others, ...instants } } as unknown as JsonValue;
   }
   if (type === 'TaskRetryScheduled') {
     const { dueAtMs, ...rest } = data as TaskEventData['TaskRetryScheduled'];
-    return { ...rest, dueAt: instant(dueAtMs) } as unknown as JsonValue;
+    return { ...rest, dueAt: instantText(dueAtMs) } as unknown as JsonValue;
   }
   return data as unknown as JsonValue;
 }
@@ -379,8 +383,4 @@ function optional<Name extends string, Value>(
   read: (value: JsonObject, name: Name) => Value,
 ): { readonly [Key in Name]?: Value } {
   return value[name] === undefined ? {} : ({ [name]: read(value, name) } as { readonly [Key in Name]?: Value });
-}
-
-function instant(timeMs: number): string {
-  return new Date(timeMs).toISOString();
 }

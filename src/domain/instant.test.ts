@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { latestInstantMs, parseInstant } from './instant.ts';
+import { instantText, latestInstantMs, parseInstant } from './instant.ts';
 
 it.each([
   ['2026-01-01T09:00:00Z', Date.UTC(2026, 0, 1, 9)],
@@ -56,3 +56,17 @@ it('reads the form that Daybook writes as any other form of it', { timeout: 60_0
 it('never throws', { timeout: 60_000 }, () => {
   fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => parseInstant(text) === null), { numRuns: 1_000 });
 });
+
+it('writes every instant as Date does, whichever came before', { timeout: 60_000 }, () => {
+  const near = fc.integer({ min: -3_000, max: 3_000 });
+  const any = fc.integer({ min: -8.64e15, max: 8.64e15 });
+  const fractional = fc.double({ min: -10_000, max: 10_000, noNaN: true });
+  fc.assert(
+    fc.property(fc.array(fc.oneof(near, any, fractional)), (times) => {
+      expect(times.map(instantText)).toEqual(times.map((timeMs) => new Date(timeMs).toISOString()));
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+it.each([NaN, Infinity, 8.64e15 + 1_000])('writes no %d', (timeMs) => expect(() => instantText(timeMs)).toThrow(RangeError));

@@ -21,6 +21,15 @@ describe('canonical JSON', slow, () => {
     expect(canonicalJson(value)).toBe(text);
   });
 
+  it.each([
+    ['numbers', ['10', '9', '-1', '/', ':', 'a', '01']],
+    ['numbers and the name of the prototype', ['b', '__proto__', '__prot', '2', '10']],
+    ['more names than are sorted by hand', Array.from({ length: 40 }, (_, index) => `n${(index * 7) % 40}`)],
+  ])('sorts names that are %s', (_name, names) => {
+    const value = { list: [JSON.parse(`{${names.map((name) => `"${name}":{}`).join(',')}}`) as JsonValue] };
+    expect(canonicalJson(value)).toBe(`{"list":[{${names.toSorted().map((name) => `"${name}":{}`).join(',')}}]}`);
+  });
+
   it('writes every text as ECMAScript does', () => {
     for (let unit = 0; unit <= 0xffff; unit++) {
       const text = `a${String.fromCharCode(unit)}b`;

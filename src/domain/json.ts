@@ -9,24 +9,57 @@ export interface JsonObject {
  * as ECMAScript writes them. One value always gives one text, whoever writes it, so digests and event ids hold.
  */
 export function canonicalJson(value: JsonValue): string {
-  if (typeof value === 'string') return quoted(value);
-  if (value === null || typeof value !== 'object') return JSON.stringify(value);
-  if (isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
-  let text = '';
-  for (const name of Object.keys(value).sort()) {
-    const member = value[name];
-    if (member === undefined) continue;
-    text += `${text === '' ? '' : ','}${quoted(name)}:${canonicalJson(member)}`;
-  }
-  return `{${text}}`;
+  // Nothing written here is as fast as `JSON.stringify`, and every event passes.
+  const sorted = sortedCopy(value);
+  return sorted === undefined ? written(value) : JSON.stringify(sorted);
 }
 
-/** Printable ASCII without quote and backslash: what JSON writes as it is. */
-const needsNoEscape = /^[ !#-[\]-~]*$/;
+/** An equal value whose objects give their members in canonical order; undefined where an object cannot do that. */
+function sortedCopy(value: JsonValue): JsonValue | undefined {
+  if (value === null || typeof value !== 'object') return value;
+  if (isArray(value)) {
+    const elements = value.map(sortedCopy);
+    return elements.includes(undefined) ? undefined : (elements as JsonValue[]);
+  }
+  const copy: Record<string, JsonValue> = {};
+  for (const name of sortedNames(value)) {
+    const member = value[name];
+    if (member === undefined) continue;
+    const sorted = sortedCopy(member);
+    if (sorted === undefined || hasPlaceOfItsOwn(name)) return undefined;
+    copy[name] = sorted;
+  }
+  return copy;
+}
 
-/** As `JSON.stringify` writes it. Looking first halves the time of `canonicalJson`, which every event passes. */
-function quoted(text: string): string {
-  return needsNoEscape.test(text) ? `"${text}"` : JSON.stringify(text);
+/** Objects put names that are numbers first, whenever they are set, and take this one name for their prototype. */
+function hasPlaceOfItsOwn(name: string): boolean {
+  return name.charCodeAt(0) <= 0x39 || name === '__proto__';
+}
+
+/** Few names, as most objects have, are put in their places in half the time that `sort` takes. */
+function sortedNames(value: JsonObject): string[] {
+  const names = Object.keys(value);
+  if (names.length > 16) return names.sort();
+  for (const [index, name] of names.entries()) {
+    let place = index;
+    for (; place > 0 && (names[place - 1] as string) > name; place--) names[place] = names[place - 1] as string;
+    names[place] = name;
+  }
+  return names;
+}
+
+/** The same text for any value, member by member. */
+function written(value: JsonValue): string {
+  if (value === null || typeof value !== 'object') return JSON.stringify(value);
+  if (isArray(value)) return `[${value.map(written).join(',')}]`;
+  let text = '';
+  for (const name of sortedNames(value)) {
+    const member = value[name];
+    if (member === undefined) continue;
+    text += `${text === '' ? '' : ','}${JSON.stringify(name)}:${written(member)}`;
+  }
+  return `{${text}}`;
 }
 
 export interface JsonProblem {

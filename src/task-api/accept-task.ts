@@ -1,6 +1,7 @@
 import { acceptTask, type TaskRequest } from '../domain/acceptance.ts';
 import { hasCode } from '../domain/errors.ts';
 import type { TraceContext } from '../domain/trace-context.ts';
+import { instantText } from '../domain/instant.ts';
 import { sha256Hex, taskIdForKey } from '../event-producer/event-id.ts';
 import { recordDigest, type EventDraft, type EventProducer, type RecordedEvent } from '../event-producer/event-producer.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -186,7 +187,7 @@ export class AcceptTask {
 /** The receipt of a record: what its holder can check against the log later. */
 export function receiptOf({ eventId, record, timeMs, position }: RecordedEvent, topic: string): Receipt {
   const { partition, offset } = position;
-  return { eventId, topic, partition, offset, sha256: recordDigest(record), acceptedAt: new Date(timeMs).toISOString() };
+  return { eventId, topic, partition, offset, sha256: recordDigest(record), acceptedAt: instantText(timeMs) };
 }
 
 /** The log may or may not have the record, or takes no more: the caller may try again. */

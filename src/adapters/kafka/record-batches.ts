@@ -2,6 +2,7 @@ import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { compressionsAlgorithmsByBitmask, crc32c } from '@platformatic/kafka';
 import { messageOf } from '../../domain/errors.ts';
 import type { StoredRecord } from '../../domain/log-record.ts';
+import { RepeatedTexts } from './repeated-texts.ts';
 
 /** A batch that can be read no further: its checksum does not fit, or it is not in the form of Kafka 0.11 and later. */
 export interface CorruptBatch {
@@ -277,6 +278,9 @@ function decompress(compression: number, bytes: Buffer): Buffer {
   }
 }
 
+/** One for all readers of the process: they read the same records. */
+const repeatedTexts = new RepeatedTexts();
+
 /** Reads the parts of records, which have lengths of their own before them. */
 class RecordReader {
   at = 0;
@@ -323,7 +327,7 @@ class RecordReader {
     if (length < 0) return null;
     const start = this.at;
     this.#moveTo(start + length);
-    return this.#bytes.toString('utf8', start, this.at);
+    return repeatedTexts.text(this.#bytes, start, this.at);
   }
 
   #byte(bytes: Buffer): number {
