@@ -1,7 +1,7 @@
 import { acceptTask, type TaskRequest } from '../domain/acceptance.ts';
 import { hasCode } from '../domain/errors.ts';
-import type { TraceContext } from '../domain/trace-context.ts';
 import { instantText } from '../domain/instant.ts';
+import type { TraceContext } from '../domain/trace-context.ts';
 import { sha256Hex, taskIdForKey } from '../event-producer/event-id.ts';
 import { recordDigest, type EventDraft, type EventProducer, type RecordedEvent } from '../event-producer/event-producer.ts';
 import type { Clock } from '../ports/clock.ts';
