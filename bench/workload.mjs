@@ -52,7 +52,7 @@ export async function submitSteadily(submit, count, perSecond) {
   const answers = [];
   for (let number = 0; number < count; number++) {
     const dueMs = firstMs + (number * 1_000) / perSecond;
-    while (nowMs() < dueMs) await new Promise((resolve) => setTimeout(resolve, Math.ceil(dueMs - nowMs())));
+    while (nowMs() < dueMs) await new Promise((resolve) => setTimeout(resolve, Math.max(1, Math.ceil(dueMs - nowMs()))));
     const calledMs = nowMs();
     const startMs = calledMs - dueMs > timerGraceMs ? dueMs : calledMs;
     answers.push(submit(number).then((id) => ({ id, startMs, endMs: nowMs() })));
