@@ -1,4 +1,4 @@
-// Microseconds per operation of the steps that every event passes, to find hot spots: `node bench/micro.mjs` after
+// Microseconds of CPU per operation of the steps that every event passes, to find hot spots: `node bench/micro.mjs` after
 // `make build`. The events are those of one task of the workload.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -49,7 +49,7 @@ const lifecycle = drafts.map((draft) => {
   return { draft, record, event: decodeEvent(record) };
 });
 
-console.log(`us per operation, median of ${rounds} rounds; a task of ${payloadBytes} bytes\n`);
+console.log(`us of CPU per operation, median of ${rounds} rounds; a task of ${payloadBytes} bytes\n`);
 measure('canonical JSON of the request', () => canonicalJson(request));
 measure('request digest and TaskAccepted data', () => acceptTask(request, defaults, context, sha256Hex));
 measure('new task id', () => ids.uuidv7());
@@ -89,7 +89,7 @@ for (const tasks of [1, 4, 32]) {
 }
 await measureAppend();
 
-/** Prints the time of one call; the first round warms up and does not count. */
+/** Prints the CPU time of one call, which other work on the machine changes least; the first round warms up and does not count. */
 function measure(name, operation) {
   const times = [];
   for (let round = 0; round <= rounds; round++) times.push(timeOf(operation));
@@ -97,13 +97,15 @@ function measure(name, operation) {
 }
 
 function timeOf(operation) {
-  const startMs = performance.now();
+  const before = process.threadCpuUsage();
   let calls = 0;
-  do {
+  let cpuUs = 0;
+  for (; cpuUs < roundMs * 1_000; calls += 100) {
     for (let repeat = 0; repeat < 100; repeat++) operation();
-    calls += 100;
-  } while (performance.now() - startMs < roundMs);
-  return ((performance.now() - startMs) * 1_000) / calls;
+    const { user, system } = process.threadCpuUsage(before);
+    cpuUs = user + system;
+  }
+  return cpuUs / calls;
 }
 
 async function measureAppend() {

@@ -51,7 +51,7 @@ let textOfLastSecond = '';
 
 /**
  * The instant as `Date` writes it: RFC 3339, UTC, milliseconds. Most are in the second of the one before, whose text
- * is kept: `Date` takes a third of the time that it takes to encode an event.
+ * is kept, and the calendar is worked out once a second.
  * @throws RangeError for what is no number, or in a second that `Date` does not reach
  */
 export function instantText(timeMs: number): string {
