@@ -16,7 +16,7 @@ const packages = loaded.flatMap((url) => /.*node_modules.((?:@[^/]+.)?[^/]+)/.ex
 console.log(JSON.stringify([...new Set(packages)]));
 `;
 
-it('starts on files without reading the clients of servers: those of Kafka alone would double the time', async () => {
+it('starts on files without reading the clients of servers: with that of Kafka alone it takes half as long again', async () => {
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program, temporaryFolder()], { cwd: fileURLToPath(new URL('.', entry)) });
   const packages = JSON.parse(stdout) as string[];
   expect(packages).toContain('@nestjs/core');

@@ -233,16 +233,16 @@ export class KafkaEventCursor implements EventCursor {
   #receive({ partition, errorCode: code, end, diverging, records }: FetchedPartition): void {
     const state = this.#partitions.get(partition);
     if (!state || this.#closed) return;
+    state.end = end;
     if (diverging) this.#lose(`the leader of partition ${partition} does not have the records that were read before offset ${state.next}`);
     else if (code === errorCode.offsetOutOfRange) void this.#confirmRange(state);
     else if (code !== errorCode.none) this.#refuse(state, code);
-    else if (records) this.#accept(state, records, end);
+    else if (records) this.#accept(state, records);
     else this.#failures = 0;
   }
 
-  #accept(state: PartitionState, records: Buffer, end: number): void {
+  #accept(state: PartitionState, records: Buffer): void {
     state.fetchedAt = state.next;
-    state.end = end;
     state.batches = new RecordBatches(state.partition, records, state.next, state.corruptAt === state.next);
     this.#ready.push(state);
     // It goes to the end of the next request, behind those that had nothing or no room.

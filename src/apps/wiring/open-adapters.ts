@@ -24,8 +24,8 @@ export interface OpenedAdapters {
 /**
  * The adapters of a process that runs several roles: each port on the server that the settings name, else on the files
  * in the data folder. Claims are in PostgreSQL, else beside an embedded log, else none: claims of another log would
- * answer for tasks that share only their ids. The clients of servers are loaded where one is named: that of Kafka alone
- * is half of the time in which a process on files starts.
+ * answer for tasks that share only their ids. The clients of servers are loaded where one is named: with that of
+ * Kafka alone a process on files would take half as long again to start.
  * @throws DaybookError `folder-in-use`, `log-unavailable`
  */
 export async function openAdapters(config: Config, roles: ReadonlySet<Role>, clock: Clock, logger: Logger): Promise<OpenedAdapters> {
