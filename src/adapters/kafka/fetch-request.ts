@@ -23,7 +23,7 @@ export interface FetchedPosition {
 export interface FetchedPartition {
   readonly partition: number;
   readonly errorCode: number;
-  /** The offset after the last record that may be read. */
+  /** The offset after the last record that may be read; -1 with an error. */
   readonly end: number;
   /** The leader's log parts from what was read before: records that were read are gone. */
   readonly diverging: boolean;
