@@ -19,8 +19,9 @@ import { readBodies, recordsOf, rowAt, type Moment } from './task-history.ts';
 import { attemptViews, taskSummary, taskView, type AttemptView, type TaskSummary, type TaskView } from './task-view.ts';
 
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
-/** A waiting question looks again this often: at first soon, because most tasks take no time. */
-const firstPollMs = 10;
+/** A waiting question looks again after a fifth of the time that it has waited: it answers that much late at most. */
+const looksPerWait = 5;
+const shortestPollMs = 5;
 const longestPollMs = 250;
 /** An answer with events holds no more than about this many bytes of values. */
 const mostEventBytes = 4 * 1024 * 1024;
@@ -143,11 +144,13 @@ export class TaskQueries {
 
   /** Looks again until the task has ended or the time is up; then answers with what there is. */
   async #awaitEnd(id: string, waitMs: number, signal?: AbortSignal): Promise<Located> {
-    const deadlineMs = this.#clock.monotonicMs() + Math.min(waitMs, longestWaitMs);
-    for (let pollMs = firstPollMs; ; pollMs = Math.min(longestPollMs, pollMs * 1.5)) {
+    const askedMs = this.#clock.monotonicMs();
+    for (;;) {
       const located = await this.#locate(id);
-      const leftMs = deadlineMs - this.#clock.monotonicMs();
+      const waitedMs = this.#clock.monotonicMs() - askedMs;
+      const leftMs = Math.min(waitMs, longestWaitMs) - waitedMs;
       if (isTerminal(located.row.state) || leftMs <= 0 || signal?.aborted) return located;
+      const pollMs = Math.min(longestPollMs, Math.max(shortestPollMs, waitedMs / looksPerWait));
       await sleep(this.#clock, Math.min(pollMs, leftMs), signal);
     }
   }
