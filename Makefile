@@ -46,7 +46,7 @@ brokers: ## Kafka, RabbitMQ, PostgreSQL on 127.0.0.1:19092, 16672, 15432, withou
 brokers-stop: ## stop what make brokers started; the data stays in .brokers (ONLY=)
 	@node tools/brokers/stop.mjs
 
-faults: setup ## kill and freeze Kafka under load and count what is lost: about half an hour, three nodes of its own (CASE=kill-leader,... KAFKA_PORT=29092)
+faults: setup ## kill and freeze Kafka under load and count what is lost: about a quarter of an hour, three nodes of its own (CASE=kill-leader,... KAFKA_PORT=29092)
 	@node tools/faults/run.mjs
 
 chaos:
