@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { Pool, type Client, type PoolClient, type QueryConfig } from 'pg';
 import { DaybookError, messageOf } from '../../domain/errors.ts';
 import { tlsAdvice } from '../../ports/tls-advice.ts';
@@ -65,7 +66,6 @@ const longestRestMs = 10_000;
 export class PostgresPool {
   readonly #pool: Pool;
   readonly #clients = new Set<Client>();
-  readonly #statements = new StatementNames();
   readonly #connectTimeoutMs: number;
   readonly #answerTimeoutMs: number;
   #trouble: string | null = 'not asked yet';
@@ -102,7 +102,7 @@ export class PostgresPool {
   async use<Result>(work: (connection: PostgresConnection) => Promise<Result>): Promise<Result> {
     this.#askedMs = performance.now();
     const client = await this.#connect();
-    const connection = new Connection(client, this.#statements, this.#answerTimeoutMs);
+    const connection = new Connection(client, this.#answerTimeoutMs);
     try {
       const result = await work(connection);
       this.#noteAnswer();
@@ -210,29 +210,16 @@ export async function inTransaction<Result>(
   }
 }
 
-/** A name for each text that comes again: a connection that has heard it sends the values alone. */
-class StatementNames {
-  readonly #names = new Map<string, string>();
-
-  of(text: string): string {
-    const name = this.#names.get(text) ?? `daybook_${this.#names.size}`;
-    this.#names.set(text, name);
-    return name;
-  }
-}
-
 /** A connection while one caller uses it. */
 class Connection implements PostgresConnection {
   readonly #client: PoolClient;
-  readonly #statements: StatementNames;
   readonly #answerTimeoutMs: number;
   /** It is of no use any more. */
   #broken = false;
   #timedOut = false;
 
-  constructor(client: PoolClient, statements: StatementNames, answerTimeoutMs: number) {
+  constructor(client: PoolClient, answerTimeoutMs: number) {
     this.#client = client;
-    this.#statements = statements;
     this.#answerTimeoutMs = answerTimeoutMs;
     client.on('error', this.#onBreak);
   }
@@ -247,7 +234,8 @@ class Connection implements PostgresConnection {
   }
 
   repeated<Row>(text: string, values: readonly unknown[]): Promise<QueryAnswer<Row>> {
-    return this.#answer({ name: this.#statements.of(text), text, values: [...values] });
+    // By its name the server knows a statement again: it is sent the values alone.
+    return this.#answer({ name: hash('sha1', text), text, values: [...values] });
   }
 
   async script(text: string): Promise<void> {
