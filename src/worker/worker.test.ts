@@ -236,6 +236,19 @@ it('takes no dead letters where nothing guards executions', async () => {
   expect(await rig.types('dead')).toEqual([]);
 });
 
+/** A task that runs until the gate of its id opens, and which ran at the same time whenever one began. */
+function watched(gates: Readonly<Record<string, { readonly promise: Promise<void> }>>) {
+  const running = new Set<string>();
+  const together: string[][] = [];
+  const task = demoTask(async (_payload, { taskId }) => {
+    running.add(taskId);
+    together.push([...running].sort());
+    await gates[taskId]!.promise;
+    running.delete(taskId);
+  });
+  return { task, running, together };
+}
+
 it('runs an attempt alone that has killed two workers', async () => {
   const rig = new WorkerRig();
   for (const execution of ['killed-1', 'killed-2']) {
@@ -243,14 +256,7 @@ it('runs an attempt alone that has killed two workers', async () => {
     rig.clock.advance(leaseMs);
   }
   const gates = { before: gate(), suspect: gate(), after: gate() };
-  const running = new Set<string>();
-  const together: string[][] = [];
-  const task = demoTask(async (_payload, { taskId }) => {
-    running.add(taskId);
-    together.push([...running].sort());
-    await gates[taskId as keyof typeof gates].promise;
-    running.delete(taskId);
-  });
+  const { task, running, together } = watched(gates);
   await rig.startWorker([task], { concurrency: 4 });
   await rig.send({ taskId: 'before' });
   await eventually(() => running.has('before'));
@@ -274,14 +280,7 @@ it('runs a job alone that came back ten times where nothing guards executions', 
   const rig = new WorkerRig();
   rig.returns.set('nine', 9).set('ten', 10);
   const gates = { nine: gate(), ten: gate(), after: gate() };
-  const running = new Set<string>();
-  const together: string[][] = [];
-  const task = demoTask(async (_payload, { taskId }) => {
-    running.add(taskId);
-    together.push([...running].sort());
-    await gates[taskId as keyof typeof gates].promise;
-    running.delete(taskId);
-  });
+  const { task, running, together } = watched(gates);
   await rig.startWorker([task], { concurrency: 4 }, new NoExecutionClaims());
   await rig.send({ taskId: 'ten' });
   await rig.send({ taskId: 'nine' });
