@@ -31,14 +31,15 @@ export interface OpenedAdapters {
 export async function openAdapters(config: Config, roles: ReadonlySet<Role>, clock: Clock, logger: Logger): Promise<OpenedAdapters> {
   const isEmbedded = config.kafkaBrokers === null || config.rabbitmqUrl === null;
   const store = isEmbedded ? openStore(config, clock) : null;
+  const logStore = config.kafkaBrokers === null ? store : null;
   const snapshotStore = roles.has('dispatcher') ? snapshotStoreOf(config, logger) : null;
   const knownLogs = async () => [...((await snapshotStore?.knownLogs()) ?? []), ...((await diary?.knownLogs()) ?? [])];
-  const log = config.kafkaBrokers === null && store ? embeddedLog(store) : (await import('./kafka-log.ts')).kafkaLog(config, clock, logger, knownLogs);
+  const log = logStore ? embeddedLog(logStore) : (await import('./kafka-log.ts')).kafkaLog(config, clock, logger, knownLogs);
   const queue = config.rabbitmqUrl === null && store ? embeddedQueue(store) : (await import('./rabbitmq-queue.ts')).rabbitmqQueue(config, clock, logger);
   const claims = usesEmbeddedClaims(config) && store ? embeddedClaims(store, clock, logger) : claimsOf(config, log.identity, clock, logger, true);
   // Where either is embedded, this process has the only dispatcher and the only worker.
   const presence = isEmbedded ? embeddedPresence() : await kafkaPresenceBothWays(config, clock, logger);
-  const diary = roles.has('diary') ? diaryInThread(config, config.kafkaBrokers === null && store ? store.tail : null, clock, logger) : null;
+  const diary = roles.has('diary') ? diaryInThread(config, logStore?.tail ?? null, clock, logger) : null;
   return {
     ports: {
       ...log.ports,
