@@ -1,4 +1,5 @@
 import { DaybookError, hasCode, messageOf } from '../domain/errors.ts';
+import { instantText } from '../domain/instant.ts';
 import type { Positions, StoredRecord } from '../domain/log-record.ts';
 import { sleep, waitAtMost, type Clock } from '../ports/clock.ts';
 import type { EventCursor, EventReader } from '../ports/event-reader.ts';
@@ -232,7 +233,7 @@ export class Projector implements Service, ProjectionControl {
   async #runRebuild(operation: string): Promise<RebuildReport> {
     const { reader, store, clock, logger } = this.#tools;
     const startedMs = clock.monotonicMs();
-    const end = () => ({ operation, finishedAt: new Date(clock.nowMs()).toISOString(), durationMs: Math.round(clock.monotonicMs() - startedMs) });
+    const end = () => ({ operation, finishedAt: instantText(clock.nowMs()), durationMs: Math.round(clock.monotonicMs() - startedMs) });
     let report: RebuildReport;
     try {
       const exclusively = <Result>(work: () => Promise<Result>) => this.#exclusively(work);

@@ -2,7 +2,7 @@ import { missingDispatches, type PresumedLost } from '../domain/dispatch-policy.
 import { evolve } from '../domain/evolve.ts';
 import type { JsonValue } from '../domain/json.ts';
 import type { StoredRecord } from '../domain/log-record.ts';
-import type { DecodedRecord } from '../domain/task-events.ts';
+import { isRequest, type DecodedRecord } from '../domain/task-events.ts';
 import { initialState, isTerminal, newestAttempt, wasHandedOut, type TaskState } from '../domain/task-state.ts';
 import { traceContextOf, type TraceContext } from '../domain/trace-context.ts';
 import { EndedTasks, type EndedCut } from './ended-tasks.ts';
@@ -174,8 +174,7 @@ export class OpenTasks {
 
 /** Every event of a task bears the trace of its submission, but a request: that bears the one of its sender. */
 export function noteTrace(task: OpenTask, event: DecodedRecord): void {
-  if (task.trace !== noTrace || event.type === 'Unreadable' || event.traceparent === undefined) return;
-  if (event.type === 'TaskRetryRequested' || event.type === 'TaskCancellationRequested') return;
+  if (task.trace !== noTrace || event.type === 'Unreadable' || event.traceparent === undefined || isRequest(event.type)) return;
   task.trace = traceContextOf(event.traceparent);
 }
 

@@ -4,6 +4,7 @@ import type { LogRecord, StoredRecord } from './log-record.ts';
 import type { RetryPolicy } from './retry-schedule.ts';
 import {
   failureCauses,
+  isRequest,
   permanentFailureReasons,
   retryReasons,
   schemaVersions,
@@ -146,7 +147,7 @@ function isEventType(type: string, versions: Readonly<Record<TaskEventType, numb
 
 function eventFrom(type: TaskEventType, envelope: Envelope, value: JsonObject): TaskEvent {
   if (value.taskId !== envelope.taskId) throw new Malformed('taskId must equal the key');
-  const namesTypeToo = !isRequest(type);
+  const isUntyped = isRequest(type);
   return {
     id: envelope.id,
     type,
@@ -154,16 +155,11 @@ function eventFrom(type: TaskEventType, envelope: Envelope, value: JsonObject): 
     timeMs: envelope.timeMs,
     source: envelope.source,
     tenant: envelope.tenant,
-    taskType: namesTypeToo ? nameOf(value, 'type') : null,
-    taskTypeVersion: namesTypeToo && value.typeVersion !== null ? count(value, 'typeVersion', 1) : null,
+    taskType: isUntyped ? null : nameOf(value, 'type'),
+    taskTypeVersion: isUntyped || value.typeVersion === null ? null : count(value, 'typeVersion', 1),
     ...(envelope.traceparent === undefined ? {} : { traceparent: envelope.traceparent }),
     data: readers[type](value),
   } as TaskEvent;
-}
-
-/** The two that name the task and not its type: who asks need not know it. */
-function isRequest(type: TaskEventType): boolean {
-  return type === 'TaskRetryRequested' || type === 'TaskCancellationRequested';
 }
 
 /** Data as it stands in the record: the same members, instants as text. */

@@ -185,6 +185,11 @@ export const schemaVersions: Readonly<Record<TaskEventType, number>> = {
 
 export const taskEventTypes = Object.keys(schemaVersions) as readonly TaskEventType[];
 
+/** The two that name the task and not its type: who asks need not know it. */
+export function isRequest(type: TaskEventType): boolean {
+  return type === 'TaskRetryRequested' || type === 'TaskCancellationRequested';
+}
+
 /** A record that is no event this build can read. It is kept and shown, and never stops a reader. */
 export interface UnreadableRecord {
   readonly type: 'Unreadable';

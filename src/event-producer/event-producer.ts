@@ -15,7 +15,7 @@ export interface EventDraft<Type extends TaskEventType = TaskEventType> {
   readonly data: TaskEventData[Type];
   /** For decisions: the attempt (0 when none) and the event that caused it. */
   readonly cause?: { readonly attempt: number; readonly eventId: string };
-  readonly traceparent?: string;
+  readonly traceparent?: string | undefined;
 }
 
 /** An event with its identity and time, ready to be appended, now or again later. */

@@ -1,9 +1,9 @@
 import { acceptTask } from '../domain/acceptance.ts';
 import { DaybookError } from '../domain/errors.ts';
+import { instantText } from '../domain/instant.ts';
 import type { Job } from '../domain/job.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Violation } from '../domain/task-events.ts';
-import { traceContextOf } from '../domain/trace-context.ts';
 import { childTaskId, sha256Hex } from '../event-producer/event-id.ts';
 import { recordDigest, type EventProducer } from '../event-producer/event-producer.ts';
 import type { TaskDefinition } from '../task-definition/define-task.ts';
@@ -58,10 +58,10 @@ export async function submitChild(
     taskTypeVersion: version,
     tenant: 'default',
     data: accepted.data,
-    ...traceContextOf(parent.traceparent),
+    traceparent: parent.traceparent,
   });
   const { partition, offset } = position;
-  const acceptedAt = new Date(timeMs).toISOString();
+  const acceptedAt = instantText(timeMs);
   return { id, receipt: { eventId, topic: parts.producer.topic, partition, offset, sha256: recordDigest(record), acceptedAt } };
 }
 

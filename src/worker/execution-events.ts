@@ -4,7 +4,6 @@ import type { LogRecord } from '../domain/log-record.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { FailureCause, TaskError, TaskEventData, TaskEventType } from '../domain/task-events.ts';
 import type { EventDraft } from '../event-producer/event-producer.ts';
-import { traceContextOf } from '../domain/trace-context.ts';
 import { taskError } from './task-error.ts';
 
 export type OutcomeDraft = EventDraft<'TaskExecutionCompleted'> | EventDraft<'TaskExecutionFailed'>;
@@ -76,6 +75,6 @@ function failureWithoutStart(job: Job, cause: FailureCause, error: TaskError): E
 }
 
 function draft<Type extends TaskEventType>(job: Job, type: Type, data: TaskEventData[Type]): EventDraft<Type> {
-  const subject = { taskId: job.taskId, taskType: job.type, taskTypeVersion: job.typeVersion, tenant: 'default' };
-  return { type, ...subject, data, ...traceContextOf(job.traceparent) };
+  const { taskId, type: taskType, typeVersion: taskTypeVersion, traceparent } = job;
+  return { type, taskId, taskType, taskTypeVersion, tenant: 'default', data, traceparent };
 }

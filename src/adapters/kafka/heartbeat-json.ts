@@ -1,4 +1,4 @@
-import { parseInstant } from '../../domain/instant.ts';
+import { instantText, parseInstant } from '../../domain/instant.ts';
 import { isJsonObject, type JsonValue } from '../../domain/json.ts';
 import type { HeldJob, Heartbeat } from '../../domain/heartbeat.ts';
 
@@ -10,7 +10,7 @@ export interface NumberedHeartbeat {
 
 export function encodeHeartbeat({ heartbeat, sequence }: NumberedHeartbeat): Buffer {
   const { workerId, timeMs, stopped, startedAtMs, queues, concurrency, held } = heartbeat;
-  const value = { workerId, sequence, time: toInstant(timeMs), stopped, startedAt: toInstant(startedAtMs), queues, concurrency, held };
+  const value = { workerId, sequence, time: instantText(timeMs), stopped, startedAt: instantText(startedAtMs), queues, concurrency, held };
   return Buffer.from(JSON.stringify(value));
 }
 
@@ -41,10 +41,6 @@ function isHeldJob(value: unknown): value is HeldJob {
 
 function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
-function toInstant(timeMs: number): string {
-  return new Date(timeMs).toISOString();
 }
 
 function instant(text: unknown): number | null {

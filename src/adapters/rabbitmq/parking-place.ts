@@ -1,4 +1,5 @@
 import type { ConsumeMessage } from 'amqplib';
+import { instantText } from '../../domain/instant.ts';
 import { sleep } from '../../ports/clock.ts';
 import { RabbitmqPublisher, type RabbitmqPublisherOptions } from './rabbitmq-publisher.ts';
 import type { RabbitmqNames } from './rabbitmq-topology.ts';
@@ -66,7 +67,7 @@ export class ParkingPlace {
       ...(isShortText(contentType) ? { contentType } : {}),
       ...(isShortText(messageId) ? { messageId } : {}),
       ...(isShortText(type) ? { type } : {}),
-      headers: { 'x-daybook-queue': queue, 'x-daybook-parked-at': new Date(this.#options.clock.nowMs()).toISOString() },
+      headers: { 'x-daybook-queue': queue, 'x-daybook-parked-at': instantText(this.#options.clock.nowMs()) },
     };
   }
 }

@@ -1,12 +1,12 @@
 import type { MessagePropertyHeaders, Options } from 'amqplib';
-import { parseInstant } from '../../domain/instant.ts';
+import { instantText, parseInstant } from '../../domain/instant.ts';
 import { isJsonObject, type JsonValue } from '../../domain/json.ts';
 import { jobId, type Job } from '../../domain/job.ts';
 import { traceContextOf } from '../../domain/trace-context.ts';
 
 /** The body of a job message: JSON, with the expiry as RFC 3339 in UTC, or null. Its trace stands in the headers. */
 export function encodeJob({ expiresAtMs, traceparent: _, ...job }: Job): Buffer {
-  return Buffer.from(JSON.stringify({ ...job, expiresAt: expiresAtMs === null ? null : new Date(expiresAtMs).toISOString() }));
+  return Buffer.from(JSON.stringify({ ...job, expiresAt: expiresAtMs === null ? null : instantText(expiresAtMs) }));
 }
 
 /** Every issue of an attempt has the same message id, so that people and tools recognise a repeat. */

@@ -1,10 +1,10 @@
 import { decodeEvent } from '../../domain/event-codec.ts';
 import { evolve } from '../../domain/evolve.ts';
+import { instantText } from '../../domain/instant.ts';
 import { judge } from '../../domain/judgement.ts';
 import type { JsonValue } from '../../domain/json.ts';
 import type { StoredRecord } from '../../domain/log-record.ts';
 import { initialState, type TaskState } from '../../domain/task-state.ts';
-import { formatInstant } from './format-instant.ts';
 
 /** One record of a task's history, as JSON answers it. */
 export interface EventView {
@@ -48,7 +48,7 @@ export class HistoryReading {
     return {
       type: event.type === 'Unreadable' ? (headers.ce_type ?? event.type) : event.type,
       eventId: event.id,
-      time: formatInstant(event.type === 'Unreadable' ? record.timestampMs : event.timeMs),
+      time: instantText(event.type === 'Unreadable' ? record.timestampMs : event.timeMs),
       ...(attempt === undefined ? {} : { attempt }),
       topic: this.#topic,
       partition: record.partition,

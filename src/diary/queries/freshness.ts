@@ -1,7 +1,7 @@
+import { instantText } from '../../domain/instant.ts';
 import type { Positions } from '../../domain/log-record.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { EventReader } from '../../ports/event-reader.ts';
-import { formatInstant } from './format-instant.ts';
 
 /** How fresh an answer is. */
 export interface AsOf {
@@ -23,7 +23,7 @@ export async function freshnessOf(positions: Positions, reader: EventReader, clo
   });
   const oldest = unread.length === 0 ? [] : await reader.readAt(unread);
   const lagMs = Math.max(0, ...oldest.map((record) => (record ? nowMs - record.timestampMs : 0)));
-  return { positions: positionsOf(positions, end), time: formatInstant(nowMs - lagMs), lagMs };
+  return { positions: positionsOf(positions, end), time: instantText(nowMs - lagMs), lagMs };
 }
 
 /** For JSON; partitions of which nothing was read yet stand at 0. */

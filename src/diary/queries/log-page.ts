@@ -1,7 +1,7 @@
+import { instantText } from '../../domain/instant.ts';
 import type { Positions, StoredRecord } from '../../domain/log-record.ts';
 import type { EventReader } from '../../ports/event-reader.ts';
 import { invalidParameter } from '../query-problem.ts';
-import { formatInstant } from './format-instant.ts';
 
 /** A record of the log as it is; key and value in base64, because foreign writers may have left any bytes. */
 export interface RawRecord {
@@ -61,7 +61,7 @@ function rawRecord(topic: string, { partition, offset, timestampMs, key, headers
     topic,
     partition,
     offset,
-    timestamp: formatInstant(timestampMs),
+    timestamp: instantText(timestampMs),
     key: key === null ? null : Buffer.from(key).toString('base64'),
     headers: Object.fromEntries(headers),
     value: Buffer.from(value).toString('base64'),

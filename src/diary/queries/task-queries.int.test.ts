@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
+import { instantText } from '../../domain/instant.ts';
 import { diaryRig } from '../../../test/support/diary-rig.ts';
 import { taskId } from '../../../test/support/stored-records.ts';
 import { history, second, t0 } from '../../../test/support/task-history.ts';
-import { formatInstant } from './format-instant.ts';
 
 const id = taskId(1);
 const begun = history(id).accepted().dispatched(1).started(1, 'e-1');
@@ -75,7 +75,7 @@ it('tells how long the oldest unread record has been waiting', async () => {
   const [{ timestampMs } = { timestampMs: 0 }] = await rig.append(...finished.records.slice(3));
   const { asOf } = await rig.queries.get(id);
   expect(asOf.positions).toEqual({ 0: 3 });
-  expect(asOf.time <= formatInstant(timestampMs)).toBe(true);
+  expect(asOf.time <= instantText(timestampMs)).toBe(true);
 });
 
 it('shows the task as it was after each of its events, and at an instant', async () => {
@@ -149,7 +149,7 @@ it('gives raw records as they are, and says where to go on', async () => {
   const page = await rig.queries.log({ partition: 0, offset: 3, limit: 10 });
   expect(page).toMatchObject({ next: null, asOf: { positions: { 0: 5 }, lagMs: 0 } });
   expect(page.items[1]).toEqual({
-    ...{ topic: 'task-lifecycle', partition: 0, offset: 4, timestamp: formatInstant(positions[4]?.timestampMs ?? 0) },
+    ...{ topic: 'task-lifecycle', partition: 0, offset: 4, timestamp: instantText(positions[4]?.timestampMs ?? 0) },
     ...{ key: '', headers: { x: 'ä' }, value: '/wA=' },
   });
   expect(Buffer.from(page.items[0]?.key ?? '', 'base64').toString()).toBe(id);

@@ -1,4 +1,5 @@
 import { hasCode } from '../../domain/errors.ts';
+import { instantText } from '../../domain/instant.ts';
 import type { Positions } from '../../domain/log-record.ts';
 import { isTerminal } from '../../domain/task-state.ts';
 import { sleep, type Clock } from '../../ports/clock.ts';
@@ -9,7 +10,6 @@ import { foldRow } from '../fold-batch.ts';
 import { diaryUnavailable, rebuilding, taskNotFound } from '../query-problem.ts';
 import { HistoryReading, type EventView } from './event-view.ts';
 import { freshnessOf, type AsOf } from './freshness.ts';
-import { formatInstant } from './format-instant.ts';
 import { readLogPage, type RawRecord } from './log-page.ts';
 import { LookAhead } from './look-ahead.ts';
 import { decodeCursor, encodeCursor } from './page-cursor.ts';
@@ -139,7 +139,7 @@ export class TaskQueries {
   async #getAt(id: string, moment: Moment): Promise<TaskAnswer> {
     const present = await this.#locate(id);
     const { row, positions, timeMs } = await rowAt(this.#reader, present.row, moment);
-    return this.#answerOf(row, { positions: Object.fromEntries(positions), time: formatInstant(timeMs), lagMs: 0 });
+    return this.#answerOf(row, { positions: Object.fromEntries(positions), time: instantText(timeMs), lagMs: 0 });
   }
 
   /** Looks again until the task has ended or the time is up; then answers with what there is. */

@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
+import { instantText } from '../../domain/instant.ts';
 import { history, second } from '../../../test/support/task-history.ts';
-import { formatInstant } from './format-instant.ts';
 import { attemptViews, taskSummary, taskView } from './task-view.ts';
 
 const begun = history('t').accepted().dispatched(1).started(1, 'e-1');
-const at = (count: number) => formatInstant(second(count));
+const at = (count: number) => instantText(second(count));
 
 it('shows a completed task with all of its times', () => {
   const summary = taskSummary(begun.completed(1, 'e-1').state);

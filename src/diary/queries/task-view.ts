@@ -1,3 +1,4 @@
+import { instantText } from '../../domain/instant.ts';
 import type { JsonValue } from '../../domain/json.ts';
 import {
   executionsInDoubt,
@@ -11,7 +12,6 @@ import {
   type TaskPhase,
   type TaskState,
 } from '../../domain/task-state.ts';
-import { formatInstant } from './format-instant.ts';
 
 /** A task as JSON answers it, without its bodies. Instants are RFC 3339; absent members do not apply. */
 export interface TaskSummary {
@@ -83,7 +83,7 @@ export function taskSummary(state: TaskState): TaskSummary | null {
     priority: accepted?.priority ?? null,
     ...(error ? { error } : {}),
     ...(end?.reason ? { reason: end.reason } : {}),
-    acceptedAt: accepted ? formatInstant(accepted.timeMs) : null,
+    acceptedAt: accepted ? instantText(accepted.timeMs) : null,
     ...instant('dispatchedAt', current?.dispatches.at(-1)?.timeMs),
     ...instant('startedAt', execution?.startedAtMs),
     ...instant('finishedAt', finishedMs),
@@ -136,7 +136,7 @@ function executionView({ attempt, failure }: Attempt, execution: Execution, isIn
     attempt,
     executionId,
     workerId,
-    startedAt: formatInstant(startedAtMs),
+    startedAt: instantText(startedAtMs),
     ...instant('finishedAt', finish?.timeMs),
     outcome: finish?.outcome ?? (isInDoubt ? 'in-doubt' : 'running'),
     ...(finish?.outcome === 'failed' && failure ? { error: errorView(failure) } : {}),
@@ -152,7 +152,7 @@ function unstartedView({ attempt, dispatches }: Attempt, failure: Failure): Atte
     executionId: null,
     workerId: null,
     startedAt: null,
-    finishedAt: formatInstant(failure.timeMs),
+    finishedAt: instantText(failure.timeMs),
     outcome: 'failed',
     error: errorView(failure),
     issue: dispatches.at(-1)?.issue ?? 1,
@@ -189,9 +189,9 @@ function dueOf(state: TaskState, phase: TaskPhase): number | undefined {
 function progressOf(execution: Execution | undefined) {
   if (!execution?.progress) return {};
   const { fraction, note, timeMs } = execution.progress;
-  return { progress: { fraction, note, at: formatInstant(timeMs) } };
+  return { progress: { fraction, note, at: instantText(timeMs) } };
 }
 
 function instant<Name extends string>(name: Name, timeMs: number | undefined): { readonly [Key in Name]?: string } {
-  return timeMs === undefined ? {} : ({ [name]: formatInstant(timeMs) } as { readonly [Key in Name]?: string });
+  return timeMs === undefined ? {} : ({ [name]: instantText(timeMs) } as { readonly [Key in Name]?: string });
 }
